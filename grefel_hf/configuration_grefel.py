@@ -1,0 +1,185 @@
+"""GReFEL model configuration."""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+# Channels and strides of each image backbone's pyramid, and of the landmark backbone's (always MobileFaceNet).
+PYRAMIDS = {
+    "iresnet50": {"channels": (64, 128, 256), "strides": (2, 4, 8)},
+    "mobilefacenet": {"channels": (64, 128, 512), "strides": (4, 8, 16)},
+}
+
+# What differs from the defaults of `GReFELConfig`, which are grefel-small's.
+GREFEL_SIZES: dict[str, dict[str, Any]] = {
+    "small": {},
+    "base": {
+        "image_size": 224,
+        "image_backbone": "iresnet50",
+        "landmark_backbone_size": 112,
+        "window_sizes": (28, 14, 7),
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+    },
+}
+
+
+def halve(size: int) -> int:
+    """Side of a map after a stride-2 3x3 convolution with padding 1."""
+    return (size + 1) // 2
+
+
+def pyramid_grid(size: int, stride: int) -> int:
+    """Side of the feature map that a backbone makes at `stride` (a power of two) from an image of side `size`."""
+    while stride > 1:
+        size, stride = halve(size), stride // 2
+    return size
+
+
+@strict
+class GReFELConfig(PreTrainedConfig):
+    r"""
+    Configuration of a GReFEL model. The defaults are grefel-small; `GReFELConfig.from_size("base")` is the paper's
+    model. Equation numbers are those of the paper (Wasi et al., 2024).
+
+    image_size (`int`, defaults to 112):
+        Side of the square face crop that the model takes, in pixels.
+    image_backbone (`str`, defaults to `"mobilefacenet"`):
+        `"mobilefacenet"` or `"iresnet50"` (the first three stages of face.evoLVe's IR-50).
+    image_backbone_size, landmark_backbone_size (`int`, defaults to 112 and 56):
+        The crop is resized to these sides before each backbone. The three maps of both must come out equally large.
+    iresnet_depths (`tuple[int, int, int]`, defaults to `(3, 4, 14)`):
+        Residual units per stage of the `"iresnet50"` backbone.
+    downsample_image_pyramid (`bool`, defaults to `True`):
+        Halve each level of the image pyramid by a stride-2 convolution before the fusion.
+    fusion_channels, fusion_num_heads, window_sizes (`tuple[int, int, int]`):
+        Width, attention heads and window side (in cells) of the window cross-attention, per level, fine to coarse.
+    hidden_size, num_hidden_layers, num_attention_heads, intermediate_size (`int`):
+        The multi-scale ViT. `hidden_size` is also the dimension of the embedding e.
+    classifier_hidden_size (`int`, defaults to 64), classifier_dropout (`float`, defaults to 0.5):
+        The primary head: an MLP with two hidden layers.
+    use_anchors, use_attentive_correction (`bool`, defaults to `True`):
+        The two parts of reliability balancing. Both off is the paper's "without reliability balancing"; the four
+        combinations are the four rows of its Table 2.
+    num_anchors (`int`, defaults to 8):
+        Anchors per class, K.
+    anchor_temperature (`float`, defaults to 1.0):
+        Delta of Eq. 14. Smaller values make the nearest anchors count for more.
+    anchor_initializer_range (`float`, defaults to 0.5):
+        Standard deviation of the random start of the anchors; about that of a component of e at the start.
+    correction_size, correction_num_heads (`int`, defaults to 64 and 4):
+        Total width and heads of the attentive correction's self-attention.
+    classification_loss_weight, anchor_loss_weight, center_loss_weight (`float`):
+        The lambdas of Eq. 23.
+    primary_loss_weight (`float`, defaults to 0.0):
+        Weight of an auxiliary negative log-likelihood on the primary distribution. Not in the paper.
+    anchor_margin (`float`, defaults to 1.0):
+        Squared distance per dimension at which two anchors stop repelling each other (see `anchor_loss`).
+    class_weights (`list[float]`, *optional*):
+        One weight per class for the classification loss.
+    freeze_landmark_backbone (`bool`, defaults to `True`):
+        Keep the landmark backbone (and its head) fixed and in eval mode during training.
+    landmark_head (`bool`, defaults to `False`):
+        Whether there is a 68-point head; without one, `landmarks` is None in the output.
+    """
+
+    model_type = "grefel"
+
+    image_size: int = 112
+    num_channels: int = 3
+    image_backbone: str = "mobilefacenet"
+    image_backbone_size: int = 112
+    landmark_backbone_size: int = 56
+    iresnet_depths: list[int] | tuple[int, ...] = (3, 4, 14)
+    downsample_image_pyramid: bool = True
+    fusion_channels: list[int] | tuple[int, ...] = (64, 128, 256)
+    fusion_num_heads: list[int] | tuple[int, ...] = (2, 4, 8)
+    window_sizes: list[int] | tuple[int, ...] = (14, 7, 4)
+    fusion_mlp_ratio: int = 4
+    layer_scale_init_value: float = 1e-5
+    hidden_size: int = 256
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 8
+    intermediate_size: int = 1024
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float | int = 0.0
+    attention_probs_dropout_prob: float | int = 0.0
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-6
+    classifier_hidden_size: int = 64
+    classifier_dropout: float | int = 0.5
+    use_anchors: bool = True
+    use_attentive_correction: bool = True
+    num_anchors: int = 8
+    anchor_temperature: float | int = 1.0
+    anchor_initializer_range: float = 0.5
+    correction_size: int = 64
+    correction_num_heads: int = 4
+    classification_loss_weight: float | int = 1.0
+    anchor_loss_weight: float | int = 0.1
+    center_loss_weight: float | int = 0.1
+    primary_loss_weight: float | int = 0.0
+    anchor_margin: float | int = 1.0
+    class_weights: list[float] | None = None
+    freeze_landmark_backbone: bool = True
+    landmark_head: bool = False
+
+    def __post_init__(self, **kwargs):
+        self._check_choices()
+        self._check_grids()
+        super().__post_init__(**kwargs)
+        if self.class_weights is not None and len(self.class_weights) != self.num_labels:
+            raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")
+
+    @classmethod
+    def from_size(cls, size: str, **overrides) -> "GReFELConfig":
+        """The configuration of `size` ("small" or "base"); keyword arguments replace single entries."""
+        if size not in GREFEL_SIZES:
+            raise ValueError(f"Unknown size {size!r}: choose one of {', '.join(GREFEL_SIZES)}.")
+        return cls(**{**GREFEL_SIZES[size], **overrides})
+
+    @property
+    def fusion_grids(self) -> tuple[int, ...]:
+        """Side of the map on which image and landmarks are fused, per level, in cells."""
+        grids = [pyramid_grid(self.image_backbone_size, s) for s in PYRAMIDS[self.image_backbone]["strides"]]
+        return tuple(halve(grid) if self.downsample_image_pyramid else grid for grid in grids)
+
+    @property
+    def landmark_grids(self) -> tuple[int, ...]:
+        """Side of the landmark backbone's map, per level, in cells."""
+        return tuple(pyramid_grid(self.landmark_backbone_size, s) for s in PYRAMIDS["mobilefacenet"]["strides"])
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """Tokens of the ViT without CLS: all levels on the coarsest grid."""
+        return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
+
+    def _check_choices(self):
+        if self.image_backbone not in PYRAMIDS:
+            raise ValueError(f"image_backbone is {self.image_backbone!r}: choose one of {', '.join(PYRAMIDS)}.")
+        for name in ("iresnet_depths", "fusion_channels", "fusion_num_heads", "window_sizes"):
+            if len(getattr(self, name)) != 3:
+                raise ValueError(f"{name} needs three entries, one per level, and has {len(getattr(self, name))}.")
+        widths = [("hidden_size", self.hidden_size, self.num_attention_heads)]
+        widths += [("correction_size", self.correction_size, self.correction_num_heads)]
+        widths += [("fusion_channels", c, h) for c, h in zip(self.fusion_channels, self.fusion_num_heads)]
+        for name, width, heads in widths:
+            if heads < 1 or width % heads:
+                raise ValueError(f"{name} ({width}) must be a multiple of its number of attention heads ({heads}).")
+        for name in ("num_anchors", "anchor_temperature", "anchor_initializer_range"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")
+
+    def _check_grids(self):
+        if self.fusion_grids != self.landmark_grids:
+            raise ValueError(
+                f"The image maps have sides {self.fusion_grids} and the landmark maps {self.landmark_grids}; "
+                "change image_backbone_size, landmark_backbone_size or downsample_image_pyramid so that they agree."
+            )
+        for grid, window in zip(self.fusion_grids, self.window_sizes):
+            if window < 1 or grid % window:
+                raise ValueError(f"A map of side {grid} cannot be cut into windows of side {window} (window_sizes).")
+
+
+__all__ = ["GREFEL_SIZES", "GReFELConfig"]

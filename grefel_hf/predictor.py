@@ -1,0 +1,182 @@
+"""From photos to results: find faces, crop them, run the model on all of them in batches."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from .face_cropping import crop_face
+from .face_detection import Face, FaceDetector, create_detector
+from .photos import PhotoError, PhotoSource, load_photo
+from .results import FacePrediction, PhotoPrediction
+
+BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
+# Photos that are decoded and searched before their faces go through the model together.
+PHOTOS_PER_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class PhotoFailure:
+    """A photo that could not be read: where it came from, and the error that says why."""
+
+    source: str
+    error: PhotoError
+
+
+class FacialExpressionPredictor:
+    """
+    Facial expressions of every face in a photo.
+
+        predictor = FacialExpressionPredictor.from_pretrained()
+        result = predictor("photo.jpg")
+        for face in result.faces:
+            print(face.label, face.score)
+
+    Args:
+        model: a GReFELForImageClassification.
+        processor: its image processor.
+        detector: see `create_detector`.
+        batch_size: faces per forward pass.
+    """
+
+    def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32):
+        self.model = model.eval()
+        self.processor = processor
+        self.detector = detector
+        self.batch_size = batch_size
+        self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path | None = None,
+        *,
+        detector: str = "auto",
+        device: str | torch.device = "cpu",
+        batch_size: int = 32,
+        revision: str | None = None,
+    ) -> "FacialExpressionPredictor":
+        """
+        Load a model with its processor and a face detector.
+
+        Args:
+            model: a folder or a Hub id; None for the checkpoint that comes with the package.
+            detector: "auto", "yunet", "hog" or "none" (see `create_detector`).
+            device: where the model runs.
+            batch_size: faces per forward pass.
+            revision: branch, tag or commit on the Hub.
+
+        Raises:
+            OSError: the folder or repository does not exist or cannot be read.
+            ValueError: the model is not a GReFEL model, or the detector is unknown.
+            DetectorUnavailableError: the detector that was asked for cannot be had.
+        """
+        name = str(BUNDLED_CHECKPOINT if model is None else model)
+        network = AutoModelForImageClassification.from_pretrained(name, revision=revision)
+        if network.config.model_type != "grefel":
+            raise ValueError(f"{name} holds a {network.config.model_type} model; GReFEL needs model_type grefel.")
+        processor = AutoImageProcessor.from_pretrained(name, revision=revision)
+        return cls(network.to(device), processor, create_detector(detector), batch_size)
+
+    def __call__(self, photos: PhotoSource | Sequence[PhotoSource]) -> PhotoPrediction | list[PhotoPrediction]:
+        """
+        Args:
+            photos: a path, PIL image or array (see `load_photo`), or a list of them.
+
+        Returns:
+            One result, or a list of them in the same order. A photo without a face gives an empty list of faces.
+
+        Raises:
+            PhotoError: a photo cannot be read; its message names it.
+        """
+        if not isinstance(photos, list | tuple):
+            return self([photos])[0]
+        results = []
+        for result in self.stream(photos):
+            if isinstance(result, PhotoFailure):
+                raise result.error
+            results.append(result)
+        return results
+
+    def stream(self, photos: Iterable[PhotoSource]) -> Iterator[PhotoPrediction | PhotoFailure]:
+        """
+        Results one by one, in order, in constant memory; a photo that cannot be read gives a `PhotoFailure`.
+
+        Faces are batched across the photos of a chunk.
+        """
+        for chunk in _chunks(photos, PHOTOS_PER_CHUNK):
+            found = [self._find(photo) for photo in chunk]
+            crops = [crop for item in found if isinstance(item, _FoundFaces) for crop in item.crops]
+            outputs = iter(self._run(crops))
+            for item in found:
+                yield item if isinstance(item, PhotoFailure) else self._result(item, outputs)
+
+    def _find(self, photo: PhotoSource) -> "_FoundFaces | PhotoFailure":
+        source = str(photo) if isinstance(photo, str | Path) else None
+        try:
+            image = load_photo(photo)
+        except PhotoError as error:
+            return PhotoFailure(source or type(photo).__name__, error)
+        faces = self.detector.detect(image)
+        return _FoundFaces(source, image.size, faces, [crop_face(image, face) for face in faces])
+
+    @torch.inference_mode()
+    def _run(self, crops: list[Image.Image]) -> Iterator[dict]:
+        """The model's outputs for each crop, as arrays without the batch axis."""
+        for batch in _chunks(crops, self.batch_size):
+            pixels = self.processor(batch, return_tensors="pt")["pixel_values"]
+            output = self.model(pixel_values=pixels.to(self.model.device))
+            values = {name: value.float().cpu().numpy() for name, value in output.items()}
+            values["corrected"] = output.logits.softmax(-1).cpu().numpy()
+            values["primary"] = output.primary_logits.softmax(-1).cpu().numpy()
+            for index in range(len(batch)):
+                yield {name: value[index] for name, value in values.items()}
+
+    def _result(self, found: "_FoundFaces", outputs: Iterator[dict]) -> PhotoPrediction:
+        width, height = found.size
+        faces = [self._face(face, crop, next(outputs)) for face, crop in zip(found.faces, found.crops)]
+        return PhotoPrediction(found.source, width, height, self.detector.name, faces)
+
+    def _face(self, face: Face, crop: Image.Image, values: dict) -> FacePrediction:
+        confidences = {
+            name: float(values[f"{name}_confidence"])
+            for name in ("primary", "geometric", "attentive", "correction", "corrected")
+            if f"{name}_confidence" in values
+        }
+        attention_map = values.get("attention_map")  # (levels, S, S)
+        return FacePrediction(
+            box=face.box,
+            detector_score=face.score,
+            labels=self.labels,
+            primary=values["primary"],
+            corrected=values["corrected"],
+            confidences=confidences,
+            geometric=values.get("geometric_correction"),
+            attentive=values.get("attentive_correction"),
+            correction=values.get("correction"),
+            anchor_similarities=values.get("anchor_similarities"),
+            landmarks=values.get("landmarks"),
+            attention_map=None if attention_map is None else attention_map.sum(0),
+            crop=crop,
+        )
+
+
+def _chunks(items: Iterable, size: int) -> Iterator[list]:
+    """Lists of `size` items, the last perhaps shorter (itertools.batched, which Python 3.11 lacks)."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+@dataclass(frozen=True)
+class _FoundFaces:
+    """A photo after detection: its size (width, height), faces and their crops."""
+
+    source: str | None
+    size: tuple[int, int]
+    faces: list[Face]
+    crops: list[Image.Image]

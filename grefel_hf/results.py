@@ -1,0 +1,134 @@
+"""What the predictor returns: typed results for photos and faces, as plain Python values and as tables."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+# The distributions of a face in the order in which the model makes them.
+DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")
+
+
+@dataclass(frozen=True, eq=False)
+class FacePrediction:
+    """
+    One face.
+
+    box: left, top, right, bottom in pixels of the upright photo.
+    detector_score: the detector's own score; not comparable between detectors.
+    labels: class names, in the model's order.
+    primary, corrected: probabilities (N,) of l (Eq. 9) and L_final (Eq. 19).
+    geometric, attentive, correction: t_g, t_a and t (Eq. 15, 17, 18), (N,), None where the model has no such part.
+    confidences: Eq. 10 of "primary", "geometric", "attentive", "correction" and "corrected", those that exist.
+    anchor_similarities: Eq. 14, (N, K), sums to 1; None without anchors.
+    landmarks: 68 points (68, 2), x and y as fractions of the crop's width and height; None without a landmark head.
+    attention_map: (S, S), where the attentive correction looked, summed over levels; None without it.
+    crop: the face as the model saw it before resizing.
+    """
+
+    box: tuple[float, float, float, float]
+    detector_score: float
+    labels: tuple[str, ...]
+    primary: np.ndarray
+    corrected: np.ndarray
+    confidences: dict[str, float]
+    geometric: np.ndarray | None = None
+    attentive: np.ndarray | None = None
+    correction: np.ndarray | None = None
+    anchor_similarities: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+    attention_map: np.ndarray | None = None
+    crop: Image.Image | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The corrected distribution's top class."""
+        return self.labels[int(self.corrected.argmax())]
+
+    @property
+    def score(self) -> float:
+        """Its probability."""
+        return float(self.corrected.max())
+
+    def distribution(self, name: str) -> dict[str, float] | None:
+        """One of `DISTRIBUTIONS` (or "correction") by class name; None where the model has no such part."""
+        values = getattr(self, name)
+        return None if values is None else dict(zip(self.labels, values.tolist()))
+
+    def nearest_anchors(self, count: int = 3) -> list[tuple[str, int, float]]:
+        """The most similar anchors as (class name, anchor number from 0, similarity), best first; [] without any."""
+        if self.anchor_similarities is None:
+            return []
+        order = np.argsort(self.anchor_similarities, axis=None)[::-1][:count]
+        rows, columns = np.unravel_index(order, self.anchor_similarities.shape)
+        return [(self.labels[r], int(c), float(self.anchor_similarities[r, c])) for r, c in zip(rows, columns)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the crop, as values that JSON can hold."""
+        return {
+            "box": list(self.box),
+            "detector_score": self.detector_score,
+            "label": self.label,
+            "score": self.score,
+            **{name: self.distribution(name) for name in (*DISTRIBUTIONS, "correction")},
+            "confidences": dict(self.confidences),
+            "anchor_similarities": _by_label(self.labels, self.anchor_similarities),
+            "landmarks": _as_list(self.landmarks),
+            "attention_map": _as_list(self.attention_map),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoPrediction:
+    """
+    One photo: where it came from (None for an image given as such), its size upright in pixels, the detector that
+    looked for faces, and the faces, which may be none.
+    """
+
+    source: str | None
+    width: int
+    height: int
+    detector: str
+    faces: list[FacePrediction]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON can hold."""
+        return {
+            "source": self.source,
+            "width": self.width,
+            "height": self.height,
+            "detector": self.detector,
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per face; columns as in `faces_table`."""
+        return faces_table([self])
+
+
+def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
+    """
+    One row per face of all photos: source, face (number from 1), box, detector_score, label, score, one column per
+    probability (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...).
+    """
+    rows = []
+    for photo in photos:
+        for number, face in enumerate(photo.faces, start=1):
+            row = {"source": photo.source, "face": number}
+            row |= dict(zip(("left", "top", "right", "bottom"), face.box))
+            row |= {"detector_score": face.detector_score, "label": face.label, "score": face.score}
+            for name in reversed(DISTRIBUTIONS):
+                row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
+            row |= {f"confidence_{name}": value for name, value in face.confidences.items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _as_list(values: np.ndarray | None) -> list | None:
+    return None if values is None else values.tolist()
+
+
+def _by_label(labels: tuple[str, ...], values: np.ndarray | None) -> dict[str, list[float]] | None:
+    return None if values is None else dict(zip(labels, values.tolist()))

@@ -1,0 +1,287 @@
+"""
+Train GReFEL on FER+.
+
+    accelerate launch train/train.py --config train/configs/grefel-small.yaml --dataset_dir FERPLUS --output_dir OUT
+
+One epoch after another: train, average the weights, evaluate the average on the validation split, keep it if it is
+the best so far (half-precision weights, config and processor in OUT/best), write a checkpoint to resume from. Every
+key of the recipe is a flag. OUT/training_log.jsonl has one line per logging step and per epoch, OUT/all_results.json
+the result with the arguments, versions and commit that made it.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import math
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import TorchDynamoPlugin, set_seed
+from augmentation import FaceAugmentation
+from checkpoint_files import replaced_folder
+from evaluation import balancing_metrics, predict
+from face_dataset import FaceDataset, normalize, to_unit_range
+from ferplus import EMOTIONS, load_ferplus
+from recipe import parse_with_recipe
+from safetensors.torch import load_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+from transformers import get_scheduler
+
+from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
+
+LOSS_TERMS = ("loss", "classification_loss", "primary_loss", "anchor_loss", "center_loss")
+CHECKPOINT_PREFIX = "checkpoint-epoch-"
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--config", help="YAML recipe; its keys are these flags, and `model` the entries of GReFELConfig.")
+    add("--dataset_dir", required=True, help="FER+ folder of parquet files (train/ferplus.py says which columns).")
+    add("--output_dir", required=True, help="Where checkpoints, the best model and logs go.")
+    add("--size", default="small", choices=["small", "base"], help="Size that `model` starts from.")
+    add("--image_backbone", help="Safetensors of the image backbone (train/prepare_backbone.py); random without.")
+    add("--landmark_backbone", help="Safetensors of the landmark backbone; random without.")
+    add("--num_train_epochs", type=int, default=8)
+    add("--max_train_steps", type=int, help="Stop after so many optimiser steps, whatever the epochs say.")
+    add("--per_device_train_batch_size", type=int, default=64)
+    add("--per_device_eval_batch_size", type=int, default=64)
+    add("--gradient_accumulation_steps", type=int, default=1)
+    add("--learning_rate", type=float, default=1.5e-3, help="Peak rate, of the parts that start random.")
+    add("--backbone_learning_rate", type=float, default=7.5e-4, help="Peak rate of the image backbone.")
+    add("--weight_decay", type=float, default=0.05)
+    add("--lr_scheduler_type", default="cosine")
+    add("--warmup_ratio", type=float, default=0.03, help="Share of the steps in which the rate rises.")
+    add("--max_grad_norm", type=float, default=5.0)
+    add("--ema_decay", type=float, default=0.998, help="Decay per step of the average of weights.")
+    add("--augmentation_strength", type=float, default=1.0)
+    add("--mixed_precision", choices=["no", "fp16", "bf16"], help="Default: what accelerate is configured for.")
+    add("--torch_compile", action=argparse.BooleanOptionalAction, default=False)
+    add("--dataloader_num_workers", type=int, default=1)
+    add("--logging_steps", type=int, default=50)
+    add("--resume_from_checkpoint", help="A checkpoint folder, or `latest`.")
+    add("--seed", type=int, default=0)
+    return parse_with_recipe(parser, argv)
+
+
+def build_model(args: argparse.Namespace) -> GReFELForImageClassification:
+    """A model of the recipe, with the given backbones in it."""
+    labels = dict(enumerate(EMOTIONS))
+    config = GReFELConfig.from_size(
+        args.size, id2label=labels, label2id={name: i for i, name in labels.items()}, **args.model
+    )
+    model = GReFELForImageClassification(config)
+    pyramid = model.grefel.pyramid
+    for path, backbone in (
+        (args.image_backbone, pyramid.image_backbone),
+        (args.landmark_backbone, pyramid.landmark_backbone),
+    ):
+        if path:
+            backbone.load_state_dict(load_file(path))
+    return model
+
+
+def parameter_groups(model: GReFELForImageClassification, args: argparse.Namespace) -> list[dict]:
+    """Two learning rates, and no weight decay on vectors (biases, norms, slopes, scales), anchors and positions."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    undecayed = ("anchors.positions", "cls_token", "position_embeddings", "position_bias_table")
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = args.backbone_learning_rate if "image_backbone" in name else args.learning_rate
+        decay = 0.0 if parameter.ndim < 2 or name.endswith(undecayed) else args.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def make_loader(data, processor, label_column, batch_size, args, train: bool) -> torch.utils.data.DataLoader:
+    return torch.utils.data.DataLoader(
+        FaceDataset(data, processor, label_column),
+        batch_size=batch_size,
+        shuffle=train,
+        drop_last=train,  # batch norm wants whole batches
+        num_workers=args.dataloader_num_workers,
+        persistent_workers=args.dataloader_num_workers > 0,
+    )
+
+
+def checkpoints(output_dir: Path) -> list[Path]:
+    """Checkpoint folders, oldest first."""
+    found = [p for p in output_dir.glob(CHECKPOINT_PREFIX + "*") if p.name[len(CHECKPOINT_PREFIX) :].isdigit()]
+    return sorted(found, key=epoch_of)
+
+
+def epoch_of(checkpoint: Path) -> int:
+    return int(checkpoint.name[len(CHECKPOINT_PREFIX) :])
+
+
+def resume(accelerator: Accelerator, args: argparse.Namespace) -> int:
+    """Load the checkpoint that the flag names and return how many epochs it has seen."""
+    if not args.resume_from_checkpoint:
+        return 0
+    path = Path(args.resume_from_checkpoint)
+    if args.resume_from_checkpoint == "latest":
+        found = checkpoints(Path(args.output_dir))
+        if not found:
+            accelerator.print(f"No checkpoint in {args.output_dir}: starting from the beginning.")
+            return 0
+        path = found[-1]
+    accelerator.load_state(str(path))
+    accelerator.print(f"Resumed from {path}.")
+    return epoch_of(path)
+
+
+def save_model(model: GReFELForImageClassification, processor: GReFELImageProcessor, folder: Path):
+    """Weights in half precision (they load as float32, which the config names), config and processor."""
+    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    with replaced_folder(folder) as partial:
+        model.save_pretrained(partial, state_dict=state)
+        processor.save_pretrained(partial)
+
+
+def provenance() -> dict[str, str]:
+    """Commit and package versions, for the results file."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    packages = ("torch", "transformers", "accelerate", "datasets", "kornia", "safetensors")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"commit": commit.stdout.strip() or "unknown", **versions}
+
+
+class Log:
+    """One JSON object a line, from the main process."""
+
+    def __init__(self, path: Path, accelerator: Accelerator):
+        self.path = path
+        self.accelerator = accelerator
+        self.start = time.monotonic()
+
+    def write(self, entry: dict):
+        if self.accelerator.is_main_process:
+            line = json.dumps({"seconds": round(time.monotonic() - self.start, 1), **entry})
+            tqdm.write(line)
+            with self.path.open("a") as file:
+                file.write(line + "\n")
+
+
+def train_epoch(model, average, loader, processor, augment, optimizer, scheduler, accelerator, args, log, epoch, bar):
+    """One pass over the loader. Returns False when --max_train_steps is reached."""
+    model.train()
+    sums, count, since = dict.fromkeys(LOSS_TERMS, 0.0), 0, time.monotonic()
+    for batch in loader:
+        with accelerator.accumulate(model):
+            images = normalize(augment(to_unit_range(batch["pixels"])), processor)
+            output = model(pixel_values=images, labels=batch["labels"])
+            if not torch.isfinite(output.loss):
+                raise SystemExit(
+                    f"The loss is {output.loss.item()} in epoch {epoch + 1}. Lower --learning_rate or go on without "
+                    "--mixed_precision; --resume_from_checkpoint latest continues from the last epoch."
+                )
+            accelerator.backward(output.loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        for term in LOSS_TERMS:
+            sums[term] += 0.0 if output[term] is None else output[term].item()
+        count += 1
+        if not accelerator.sync_gradients:
+            continue
+        average.update_parameters(accelerator.unwrap_model(model, keep_torch_compile=False))
+        bar.update(1)
+        if bar.n % args.logging_steps == 0:
+            images_seen = count * args.per_device_train_batch_size * accelerator.num_processes
+            means = {term: round(value / count, 4) for term, value in sums.items()}
+            rate = scheduler.get_last_lr()[0]
+            speed = round(images_seen / (time.monotonic() - since), 1)
+            log.write({"epoch": epoch + 1, "step": bar.n, **means, "learning_rate": rate, "images_per_second": speed})
+            sums, count, since = dict.fromkeys(LOSS_TERMS, 0.0), 0, time.monotonic()
+        if bar.n >= bar.total:
+            return False
+    return True
+
+
+def main(args: argparse.Namespace):
+    compile_plugin = TorchDynamoPlugin(backend="inductor") if args.torch_compile else None
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision,
+        gradient_accumulation_steps=args.gradient_accumulation_steps,
+        dynamo_plugin=compile_plugin,
+    )
+    set_seed(args.seed)
+    origin = provenance()  # now, not at the end: the working tree may move on meanwhile
+    output_dir = Path(args.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    log = Log(output_dir / "training_log.jsonl", accelerator)
+
+    model = build_model(args).to(memory_format=torch.channels_last)
+    side = model.config.image_size
+    processor = GReFELImageProcessor(size={"height": side, "width": side}, do_grayscale=True)
+    train_data = load_ferplus(args.dataset_dir, "train", "probability")
+    eval_data = load_ferplus(args.dataset_dir, "validation", "majority")
+    train_loader = make_loader(train_data, processor, "distribution", args.per_device_train_batch_size, args, True)
+    eval_loader = make_loader(eval_data, processor, "label", args.per_device_eval_batch_size, args, False)
+
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(args.ema_decay), use_buffers=True)
+    average.to(accelerator.device)
+    optimizer = torch.optim.AdamW(parameter_groups(model, args), betas=(0.9, 0.999))
+    model, optimizer, train_loader, eval_loader = accelerator.prepare(model, optimizer, train_loader, eval_loader)
+    steps_per_epoch = math.ceil(len(train_loader) / args.gradient_accumulation_steps)
+    total_steps = min(args.num_train_epochs * steps_per_epoch, args.max_train_steps or math.inf)
+    # accelerate steps a prepared scheduler once per process, so this one stays plain: it counts optimiser steps.
+    scheduler = get_scheduler(
+        args.lr_scheduler_type, optimizer, int(args.warmup_ratio * total_steps), num_training_steps=total_steps
+    )
+    accelerator.register_for_checkpointing(average, scheduler)
+    augment = FaceAugmentation(args.augmentation_strength)
+
+    best_file = output_dir / "best_metrics.json"
+    first_epoch = resume(accelerator, args)
+    best = json.loads(best_file.read_text()) if first_epoch and best_file.exists() else None
+    accelerator.print(f"{len(train_data)} training and {len(eval_data)} validation images, {total_steps} steps.")
+    bar = tqdm(total=total_steps, initial=first_epoch * steps_per_epoch, disable=not accelerator.is_main_process)
+    for epoch in range(first_epoch, args.num_train_epochs):
+        train_loader.set_epoch(epoch)
+        more = train_epoch(
+            model, average, train_loader, processor, augment, optimizer, scheduler, accelerator, args, log, epoch, bar
+        )
+        average.eval()
+        metrics = balancing_metrics(predict(average.module, eval_loader, processor, accelerator))
+        metrics = {"epoch": epoch + 1, **metrics}
+        log.write(metrics)
+        if best is None or metrics["corrected"]["accuracy"] > best["corrected"]["accuracy"]:
+            best = metrics
+            if accelerator.is_main_process:
+                save_model(average.module, processor, output_dir / "best")
+                best_file.write_text(json.dumps(best, indent=2))
+        save_checkpoint(accelerator, output_dir, epoch + 1)
+        if not more:
+            break
+    bar.close()
+    if accelerator.is_main_process:
+        results = {"best": best, "seconds": time.monotonic() - log.start, "args": vars(args), **origin}
+        (output_dir / "all_results.json").write_text(json.dumps(results, indent=2))
+    accelerator.end_training()
+
+
+def save_checkpoint(accelerator: Accelerator, output_dir: Path, epoch: int):
+    """All states after an epoch, whole or not at all; older checkpoints go."""
+    folder = output_dir / f"{CHECKPOINT_PREFIX}{epoch}"
+    partial = folder.with_name(folder.name + ".partial")
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+        for old in checkpoints(output_dir)[:-1]:
+            shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+if __name__ == "__main__":
+    main(parse_args())
