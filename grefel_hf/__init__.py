@@ -14,8 +14,8 @@ from .modeling_grefel import GReFELForImageClassification, GReFELModel
 from .photos import PhotoError
 from .predictor import FacialExpressionPredictor, PhotoFailure
 from .results import FacePrediction, PhotoPrediction, faces_table
+from .version import __version__
 
-__version__ = "0.1.0"
 
 AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
 AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)

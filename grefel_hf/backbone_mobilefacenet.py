@@ -8,7 +8,13 @@ class MobileFaceNetConv(nn.Module):
     """Bias-free convolution, batch norm and, unless `linear`, a PReLU per channel."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, linear: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        linear: bool = False,
     ):
         super().__init__()
         self.convolution = nn.Conv2d(

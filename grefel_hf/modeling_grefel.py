@@ -229,9 +229,7 @@ class GReFELFeaturePyramid(nn.Module):
             module.eval()
         return self
 
-    def forward(
-        self, pixel_values: torch.Tensor
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
+    def forward(self, pixel_values: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
         """Crops (B, 3, S, S) to three image maps, three landmark maps (both (B, C, H, W)) and landmarks (B, 68, 2)."""
         image_maps = self.image_backbone(resize(pixel_values, self.config.image_backbone_size))
         landmark_maps = self.landmark_backbone(resize(pixel_values, self.config.landmark_backbone_size))
@@ -338,9 +336,7 @@ class GReFELPrimaryHead(nn.Module):
         width = config.classifier_hidden_size
         sizes = [config.hidden_size, width, width]
         self.hidden = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(i, o), nn.ReLU(), nn.BatchNorm1d(o), nn.Dropout(config.classifier_dropout)
-            )
+            nn.Sequential(nn.Linear(i, o), nn.ReLU(), nn.BatchNorm1d(o), nn.Dropout(config.classifier_dropout))
             for i, o in zip(sizes, sizes[1:])
         )
         self.output = nn.Linear(width, config.num_labels)

@@ -19,9 +19,10 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from grefel_hf.face_cropping import crop_face, face_roll, guiding_eyes
+from grefel_hf.face_cropping import centering_eyes, crop_face, face_roll
 from grefel_hf.face_detection import DetectorUnavailableError, Face, FaceDetector, create_detector
 from grefel_hf.photos import find_photos, load_photo
+
 
 FACE_SIDE = 192  # to which a FER+ image is enlarged, in pixels
 CANVAS_SIDES = (2.0, 4.0)  # side of the canvas in units of the face, drawn log-uniformly: spreads HOG's size steps
@@ -72,7 +73,7 @@ def measure(face: Face, placed: Placed) -> tuple[float, float, float]:
     roll = math.radians(face_roll(face))
     down = np.array([-math.sin(roll), math.cos(roll)])
     shift = (center - np.array([left + right, top + bottom]) / 2) @ down / placed.side
-    eyes = guiding_eyes(face)
+    eyes = centering_eyes(face)
     eye_shift = math.nan if eyes is None else (center - eyes.mean(axis=0)) @ down / placed.side
     return scale, float(shift), float(eye_shift)
 

@@ -15,18 +15,20 @@ import json
 import math
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import TorchDynamoPlugin, set_seed
+from accelerate.utils import DataLoaderConfiguration, TorchDynamoPlugin, set_seed
 from augmentation import FaceAugmentation
 from checkpoint_files import replaced_folder
 from evaluation import balancing_metrics, predict
 from face_dataset import FaceDataset, normalize, to_unit_range
 from ferplus import EMOTIONS, load_ferplus
 from recipe import parse_with_recipe
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
@@ -49,6 +51,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--landmark_backbone", help="Safetensors of the landmark backbone; random without.")
     add("--num_train_epochs", type=int, default=8)
     add("--max_train_steps", type=int, help="Stop after so many optimiser steps, whatever the epochs say.")
+    add("--stop_after_epoch", type=int, help="End early but keep the schedule; resume to go on.")
     add("--per_device_train_batch_size", type=int, default=64)
     add("--per_device_eval_batch_size", type=int, default=64)
     add("--gradient_accumulation_steps", type=int, default=1)
@@ -81,6 +84,8 @@ def build_model(args: argparse.Namespace) -> GReFELForImageClassification:
         (args.image_backbone, pyramid.image_backbone),
         (args.landmark_backbone, pyramid.landmark_backbone),
     ):
+        if path and not Path(path).is_file():
+            raise FileNotFoundError(f"{path} does not exist; train/prepare_backbone.py makes such a file.")
         if path:
             backbone.load_state_dict(load_file(path))
     return model
@@ -212,6 +217,7 @@ def main(args: argparse.Namespace):
         mixed_precision=args.mixed_precision,
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         dynamo_plugin=compile_plugin,
+        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True),
     )
     set_seed(args.seed)
     origin = provenance()  # now, not at the end: the working tree may move on meanwhile
@@ -219,11 +225,14 @@ def main(args: argparse.Namespace):
     output_dir.mkdir(parents=True, exist_ok=True)
     log = Log(output_dir / "training_log.jsonl", accelerator)
 
-    model = build_model(args).to(memory_format=torch.channels_last)
+    try:
+        model = build_model(args).to(memory_format=torch.channels_last)
+        train_data = load_ferplus(args.dataset_dir, "train", "probability")
+        eval_data = load_ferplus(args.dataset_dir, "validation", "majority")
+    except (OSError, ValueError, SafetensorError) as error:
+        sys.exit(f"Cannot start training: {error}")
     side = model.config.image_size
     processor = GReFELImageProcessor(size={"height": side, "width": side}, do_grayscale=True)
-    train_data = load_ferplus(args.dataset_dir, "train", "probability")
-    eval_data = load_ferplus(args.dataset_dir, "validation", "majority")
     train_loader = make_loader(train_data, processor, "distribution", args.per_device_train_batch_size, args, True)
     eval_loader = make_loader(eval_data, processor, "label", args.per_device_eval_batch_size, args, False)
 
@@ -260,7 +269,7 @@ def main(args: argparse.Namespace):
                 save_model(average.module, processor, output_dir / "best")
                 best_file.write_text(json.dumps(best, indent=2))
         save_checkpoint(accelerator, output_dir, epoch + 1)
-        if not more:
+        if not more or epoch + 1 == args.stop_after_epoch:
             break
     bar.close()
     if accelerator.is_main_process:

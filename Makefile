@@ -1,0 +1,25 @@
+# `make demo` opens the page and `make test` runs the tests; each makes .venv and installs what is missing.
+# Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/test_losses.py".
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test clean
+
+demo: .venv/demo.installed
+	$(BIN)/python app.py $(ARGS)
+
+test: .venv/test.installed
+	$(BIN)/python -m pytest $(ARGS)
+
+.venv/demo.installed: requirements.txt pyproject.toml
+.venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
+.venv/%.installed:
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --requirement $<
+	$(INSTALL) --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

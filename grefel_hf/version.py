@@ -1,0 +1,3 @@
+"""Version of the package, by itself so that building the package imports nothing else."""
+
+__version__ = "0.1.0"

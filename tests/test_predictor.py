@@ -1,0 +1,126 @@
+"""From a real photo to results, with the bundled checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import ViTConfig, ViTForImageClassification, pipeline
+
+from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor, PhotoError, PhotoFailure, faces_table
+from grefel_hf.face_detection import NoDetector
+from grefel_hf.predictor import BUNDLED_CHECKPOINT
+from grefel_hf.results import DISTRIBUTIONS
+
+
+@pytest.fixture(scope="module")
+def result(predictor, astronaut_file):
+    return predictor(astronaut_file)
+
+
+def test_a_smile_is_happiness(result, astronaut):
+    assert (result.width, result.height) == astronaut.size
+    (face,) = result.faces
+    assert face.label == "happiness" and face.score > 0.5
+    left, top, right, bottom = face.box
+    assert left < 224 < right and top < 120 < bottom  # Eileen Collins's face
+
+
+def test_every_field_of_a_face(result, predictor):
+    (face,) = result.faces
+    for name in DISTRIBUTIONS:
+        assert list(face.distribution(name)) == list(predictor.labels)
+        assert sum(face.distribution(name).values()) == pytest.approx(1.0, abs=1e-5)
+    assert set(face.confidences) == {"primary", "geometric", "attentive", "correction", "corrected"}
+    assert all(0 <= value <= 1 for value in face.confidences.values())
+    config = predictor.model.config
+    assert face.anchor_similarities.shape == (config.num_labels, config.num_anchors)
+    assert face.anchor_similarities.sum() == pytest.approx(1.0, abs=1e-5)
+    assert face.anchor_similarities.sum(1) == pytest.approx(face.geometric, abs=1e-6)
+    assert face.nearest_anchors(1)[0][2] == pytest.approx(face.anchor_similarities.max())
+    assert face.attention_map.shape == (4, 4) and 0 < face.attention_map.sum() <= 1.0001
+    assert face.landmarks is None
+    assert face.crop.width == face.crop.height
+
+
+def test_results_as_json_and_as_a_table(result):
+    data = json.loads(json.dumps(result.to_dict()))
+    (face,) = data["faces"]
+    assert face["label"] == "happiness" and len(face["anchor_similarities"]["fear"]) == 8
+    table = result.to_dataframe()
+    assert len(table) == 1 and table.loc[0, "corrected_happiness"] == pytest.approx(face["corrected"]["happiness"])
+
+
+def test_paths_images_and_arrays_give_the_same(predictor, astronaut, astronaut_file, result):
+    for photo in (str(astronaut_file), astronaut, np.asarray(astronaut)):
+        assert predictor(photo).faces[0].corrected == pytest.approx(result.faces[0].corrected, abs=1e-6)
+
+
+def test_batching_across_photos_changes_nothing(predictor, astronaut, result):
+    small = FacialExpressionPredictor(predictor.model, predictor.processor, predictor.detector, batch_size=2)
+    blank = Image.new("RGB", (200, 200))
+    photos = small([astronaut, blank, astronaut, astronaut])
+    assert [len(photo.faces) for photo in photos] == [1, 0, 1, 1]
+    for photo in (photos[0], photos[2], photos[3]):
+        assert photo.faces[0].corrected == pytest.approx(result.faces[0].corrected, abs=1e-5)
+    assert len(faces_table(photos)) == 3
+
+
+def test_no_face_is_a_result(predictor):
+    result = predictor(Image.new("RGB", (64, 48), "white"))
+    assert result.faces == [] and result.to_dict()["faces"] == [] and result.to_dataframe().empty
+
+
+def test_an_unreadable_photo_raises_but_does_not_stop_a_stream(predictor, astronaut, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    with pytest.raises(PhotoError, match="broken.jpg"):
+        predictor([astronaut, broken])
+    first, failure, last = predictor.stream([astronaut, broken, astronaut])
+    assert isinstance(failure, PhotoFailure) and failure.source == str(broken)
+    assert len(first.faces) == len(last.faces) == 1
+
+
+def test_pipeline_gives_the_corrected_distribution_of_the_same_crop(result):
+    pipe = pipeline("image-classification", model=str(BUNDLED_CHECKPOINT))
+    (face,) = result.faces
+    by_label = {row["label"]: row["score"] for row in pipe(face.crop, top_k=None)}
+    assert by_label == pytest.approx(face.distribution("corrected"), abs=1e-5)
+
+
+def test_the_bundled_weights_are_half_precision_and_run_as_float32(predictor):
+    weights = BUNDLED_CHECKPOINT / "model.safetensors"
+    assert weights.stat().st_size <= 25 * 2**20
+    assert predictor.model.dtype == torch.float32
+
+
+def test_crops_as_they_are(predictor, result):
+    for_crops = FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector())
+    crop = result.faces[0].crop
+    (face,) = for_crops(crop).faces
+    assert face.box == (0, 0, *crop.size)
+    assert face.corrected == pytest.approx(result.faces[0].corrected, abs=1e-5)
+
+
+def test_a_missing_folder_and_another_model_are_refused(tmp_path):
+    with pytest.raises(OSError):
+        FacialExpressionPredictor.from_pretrained(tmp_path / "nowhere", detector="none")
+    config = ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16)
+    ViTForImageClassification(config).save_pretrained(tmp_path)
+    GReFELImageProcessor().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="vit model"):
+        FacialExpressionPredictor.from_pretrained(tmp_path, detector="none")
+
+
+def test_models_without_balancing_leave_its_fields_empty(tmp_path):
+    from tests.conftest import tiny_config
+    from grefel_hf import GReFELForImageClassification
+
+    model = GReFELForImageClassification(tiny_config(use_anchors=False, use_attentive_correction=False))
+    model.save_pretrained(tmp_path)
+    GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
+    (face,) = FacialExpressionPredictor.from_pretrained(tmp_path, detector="none")(Image.new("RGB", (9, 9))).faces
+    assert face.geometric is face.attentive is face.correction is face.anchor_similarities is None
+    assert face.nearest_anchors() == [] and set(face.confidences) == {"primary", "corrected"}
+    assert face.corrected == pytest.approx(face.primary, abs=1e-6)

@@ -1,0 +1,98 @@
+"""
+Evaluate a checkpoint on a split of FER+ under the official majority protocol.
+
+    python train/evaluate.py --model DIR_OR_ID --dataset_dir FERPLUS [--split validation] [--output FILE.json]
+
+Prints and writes the metrics of the primary and of the corrected distribution, on all images of the protocol and on
+those without an exact copy in the training split, plain and with mirror averaging. Runs under `accelerate launch` too.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from evaluation import balancing_metrics, predict
+from face_dataset import FaceDataset
+from ferplus import EMOTIONS, load_ferplus
+from metrics import recall_by_class
+from tqdm.auto import tqdm
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+import grefel_hf  # noqa: F401  (registers the Auto classes)
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="folder or Hub id")
+    parser.add_argument("--dataset_dir", required=True, help="FER+ folder of parquet files (see train/ferplus.py)")
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--output", type=Path, help="JSON file for the metrics")
+    return parser.parse_args(argv)
+
+
+def weights_digest(model: str) -> str | None:
+    """sha256 of a local folder's weights, which ties figures to what they were measured on; None for a Hub id."""
+    weights = Path(model) / "model.safetensors"
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
+
+
+def evaluate(args: argparse.Namespace) -> dict:
+    """All figures that a model card needs."""
+    accelerator = Accelerator()
+    model = AutoModelForImageClassification.from_pretrained(args.model).to(accelerator.device).eval()
+    processor = AutoImageProcessor.from_pretrained(args.model)
+    names = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    if names != list(EMOTIONS):
+        raise SystemExit(f"{args.model} has the classes {names}; FER+ has {list(EMOTIONS)}, in that order.")
+    data = load_ferplus(args.dataset_dir, args.split, "majority")
+    loader = torch.utils.data.DataLoader(FaceDataset(data, processor, "label"), batch_size=args.batch_size)
+    loader = accelerator.prepare(loader)
+    result = {
+        "dataset": "FER+",
+        "protocol": "majority",
+        "split": args.split,
+        "weights_sha256": weights_digest(args.model),
+    }
+    for mode in ("plain", "mirror_averaged"):
+        progress = tqdm(loader, desc=mode, disable=not accelerator.is_main_process)
+        predictions = predict(model, progress, processor, accelerator, flip=mode == "mirror_averaged")
+        result[mode] = balancing_metrics(predictions)
+        result[mode]["corrected"]["recall_by_class"] = recall_by_class(
+            predictions["corrected"], predictions["labels"], names
+        )
+        if "duplicate_of" in data.column_names:
+            unique = torch.tensor([copy is None for copy in data["duplicate_of"]])
+            without = {name: values[unique] for name, values in predictions.items()}
+            result[mode]["without_duplicates"] = balancing_metrics(without)
+        changed = predictions["primary"].argmax(-1) != predictions["corrected"].argmax(-1)
+        right = predictions["corrected"].argmax(-1) == predictions["labels"]
+        was_right = predictions["primary"].argmax(-1) == predictions["labels"]
+        result[mode]["balancing"] = {
+            "labels_changed": int(changed.sum()),
+            "mended": int((right & ~was_right).sum()),
+            "spoilt": int((was_right & ~right).sum()),
+        }
+    return result if accelerator.is_main_process else {}
+
+
+def main():
+    args = parse_args()
+    try:
+        result = evaluate(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot evaluate {args.model}: {error}")
+    if not result:  # a helper process of accelerate launch
+        return
+    text = json.dumps(result, indent=2)
+    print(text)
+    if args.output:
+        args.output.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
