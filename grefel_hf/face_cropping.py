@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-
 if TYPE_CHECKING:
     from .face_detection import Face
 
@@ -44,7 +43,7 @@ class CropGeometry:
 # Medians of 562 (yunet) and 428 (hog) faces that were found in 600 images:
 # python train/measure_crop_geometry.py --data_dir ../shared/data/ferplus --samples 600 --seed 0
 GEOMETRIES: dict[str, CropGeometry] = {
-    "yunet": CropGeometry(scale=1.146, shift=0.011, eye_shift=0.114),
+    "yunet": CropGeometry(scale=1.144, shift=0.011, eye_shift=0.114),
     "hog": CropGeometry(scale=1.199, shift=-0.056),
 }
 
@@ -193,9 +192,7 @@ def _crop_square(face: "Face", margin: float, geometry: CropGeometry | None) -> 
     """Centre (x, y) and side of the crop, in pixels of the photo."""
     if geometry is None:
         if face.detector not in GEOMETRIES:
-            raise ValueError(
-                f"no crop geometry for the detector {face.detector!r}: pass one (have {list(GEOMETRIES)})"
-            )
+            raise ValueError(f"no crop geometry for the detector {face.detector!r}: pass one (have {list(GEOMETRIES)})")
         geometry = GEOMETRIES[face.detector]
     side = geometry.scale * _box_size(face)
     eyes = centering_eyes(face)

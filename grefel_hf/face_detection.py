@@ -20,7 +20,6 @@ from PIL import Image
 
 from .face_cropping import CropGeometry, crop_transform, face_roll, map_points, warp
 
-
 logger = logging.getLogger("grefel_hf")
 
 DETECTORS = ("auto", "yunet", "hog", "none")

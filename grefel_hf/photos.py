@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-
 MAX_PIXELS = 100_000_000  # refused above this, from the header: a decompression bomb
 
 # Pillow only recognises these, or needs an outside program (Ghostscript for EPS) to decode them.

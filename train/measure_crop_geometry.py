@@ -23,7 +23,6 @@ from grefel_hf.face_cropping import centering_eyes, crop_face, face_roll
 from grefel_hf.face_detection import DetectorUnavailableError, Face, FaceDetector, create_detector
 from grefel_hf.photos import find_photos, load_photo
 
-
 FACE_SIDE = 192  # to which a FER+ image is enlarged, in pixels
 CANVAS_SIDES = (2.0, 4.0)  # side of the canvas in units of the face, drawn log-uniformly: spreads HOG's size steps
 SHEET_TILE = 112
