@@ -16,7 +16,6 @@ from .predictor import FacialExpressionPredictor, PhotoFailure
 from .results import FacePrediction, PhotoPrediction, faces_table
 from .version import __version__
 
-
 AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
 AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)
 AutoModelForImageClassification.register(GReFELConfig, GReFELForImageClassification, exist_ok=True)

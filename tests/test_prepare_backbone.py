@@ -2,18 +2,18 @@ import copy
 import os
 
 import numpy as np
-import prepare_backbone
 import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
-from tflite_weights import Convolution, Graph, Operator, evaluate_graph, read_convolutions
 from torch import nn
 from torch.nn import functional as F
 
+import prepare_backbone
 from grefel_hf.backbone_mobilefacenet import MobileFaceNet
+from tflite_weights import Convolution, Graph, Operator, evaluate_graph, read_convolutions
 
 TFLITE = os.environ.get("GREFEL_MOBILEFACENET_TFLITE")
 needs_tflite = pytest.mark.skipif(not TFLITE, reason="GREFEL_MOBILEFACENET_TFLITE names no MobileFaceNet.tflite")

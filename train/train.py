@@ -22,19 +22,19 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, TorchDynamoPlugin, set_seed
-from augmentation import FaceAugmentation
-from checkpoint_files import replaced_folder
-from evaluation import balancing_metrics, predict
-from face_dataset import FaceDataset, normalize, to_unit_range
-from ferplus import EMOTIONS, load_ferplus
-from recipe import parse_with_recipe
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
+from augmentation import FaceAugmentation
+from checkpoint_files import replaced_folder
+from evaluation import balancing_metrics, predict
+from face_dataset import FaceDataset, normalize, to_unit_range
+from ferplus import EMOTIONS, load_ferplus
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
+from recipe import parse_with_recipe
 
 LOSS_TERMS = ("loss", "classification_loss", "primary_loss", "anchor_loss", "center_loss")
 CHECKPOINT_PREFIX = "checkpoint-epoch-"
@@ -158,16 +158,22 @@ def provenance() -> dict[str, str]:
 
 
 class Log:
-    """One JSON object a line, from the main process."""
+    """One JSON object a line, from the main process; `seconds` is time spent training, over all resumptions."""
 
-    def __init__(self, path: Path, accelerator: Accelerator):
+    def __init__(self, path: Path, accelerator: Accelerator, goes_on: bool):
         self.path = path
         self.accelerator = accelerator
-        self.start = time.monotonic()
+        lines = path.read_text().splitlines() if goes_on and path.exists() else []
+        self.start = time.monotonic() - (json.loads(lines[-1])["seconds"] if lines else 0.0)
+        if accelerator.is_main_process and not lines:
+            path.write_text("")
+
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.start, 1)
 
     def write(self, entry: dict):
         if self.accelerator.is_main_process:
-            line = json.dumps({"seconds": round(time.monotonic() - self.start, 1), **entry})
+            line = json.dumps({"seconds": self.seconds(), **entry})
             tqdm.write(line)
             with self.path.open("a") as file:
                 file.write(line + "\n")
@@ -223,7 +229,7 @@ def main(args: argparse.Namespace):
     origin = provenance()  # now, not at the end: the working tree may move on meanwhile
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    log = Log(output_dir / "training_log.jsonl", accelerator)
+    log = Log(output_dir / "training_log.jsonl", accelerator, goes_on=bool(args.resume_from_checkpoint))
 
     try:
         model = build_model(args).to(memory_format=torch.channels_last)
@@ -254,7 +260,8 @@ def main(args: argparse.Namespace):
     best = json.loads(best_file.read_text()) if first_epoch and best_file.exists() else None
     accelerator.print(f"{len(train_data)} training and {len(eval_data)} validation images, {total_steps} steps.")
     bar = tqdm(total=total_steps, initial=first_epoch * steps_per_epoch, disable=not accelerator.is_main_process)
-    for epoch in range(first_epoch, args.num_train_epochs):
+    last_epoch = min(args.num_train_epochs, args.stop_after_epoch or args.num_train_epochs)
+    for epoch in range(first_epoch, last_epoch):
         train_loader.set_epoch(epoch)
         more = train_epoch(
             model, average, train_loader, processor, augment, optimizer, scheduler, accelerator, args, log, epoch, bar
@@ -269,11 +276,11 @@ def main(args: argparse.Namespace):
                 save_model(average.module, processor, output_dir / "best")
                 best_file.write_text(json.dumps(best, indent=2))
         save_checkpoint(accelerator, output_dir, epoch + 1)
-        if not more or epoch + 1 == args.stop_after_epoch:
+        if not more:
             break
     bar.close()
     if accelerator.is_main_process:
-        results = {"best": best, "seconds": time.monotonic() - log.start, "args": vars(args), **origin}
+        results = {"best": best, "seconds": log.seconds(), "args": vars(args), **origin}
         (output_dir / "all_results.json").write_text(json.dumps(results, indent=2))
     accelerator.end_training()
 
