@@ -76,6 +76,8 @@ class FacialExpressionPredictor:
             DetectorUnavailableError: the detector that was asked for cannot be had.
         """
         name = str(BUNDLED_CHECKPOINT if model is None else model)
+        if not Path(name).is_dir() and (model is None or name.startswith((".", "/", "~")) or name.count("/") > 1):
+            raise FileNotFoundError(f"The model folder {name} does not exist (and that is no Hub id, user/name).")
         network = AutoModelForImageClassification.from_pretrained(name, revision=revision)
         if network.config.model_type != "grefel":
             raise ValueError(f"{name} holds a {network.config.model_type} model; GReFEL needs model_type grefel.")

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from .reliability_balancing import CONFIDENCE_EPSILON
+
 # The distributions of a face in the order in which the model makes them.
 DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")
 
@@ -64,6 +66,19 @@ class FacePrediction:
         order = np.argsort(self.anchor_similarities, axis=None)[::-1][:count]
         rows, columns = np.unravel_index(order, self.anchor_similarities.shape)
         return [(self.labels[r], int(c), float(self.anchor_similarities[r, c])) for r, c in zip(rows, columns)]
+
+    def shares(self) -> dict[str, float]:
+        """
+        How much "primary", "geometric" and "attentive" count for in the corrected distribution: the weights of Eq. 18
+        and 19, multiplied out. They sum to 1; parts that the model lacks are missing.
+        """
+        if self.correction is None:
+            return {"primary": 1.0}
+        weights = {name: value + CONFIDENCE_EPSILON for name, value in self.confidences.items()}
+        parts = [name for name in ("geometric", "attentive") if getattr(self, name) is not None]
+        of_correction = weights["correction"] / (weights["primary"] + weights["correction"])
+        total = sum(weights[name] for name in parts)
+        return {"primary": 1.0 - of_correction} | {name: of_correction * weights[name] / total for name in parts}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the crop, as values that JSON can hold."""

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import REPOSITORY, tiny_config
 from PIL import Image
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.remote_code import save_with_code
-from tests.conftest import REPOSITORY, tiny_config
 
 LOAD = """
 import json, sys

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from ferplus_files import write_ferplus
 
 from ferplus import load_ferplus, majority_labels, vote_distributions
 from metrics import classification_metrics
-from tests.ferplus_files import write_ferplus
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
 VOTES = np.array(

@@ -7,9 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
-
-from tests.conftest import REPOSITORY
 
 
 def run(*arguments, **environment) -> subprocess.CompletedProcess:

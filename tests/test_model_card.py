@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from conftest import REPOSITORY
 
 from grefel_hf.predictor import BUNDLED_CHECKPOINT
 from model_card import model_card, percent
-from tests.conftest import REPOSITORY
 
 
 def read(name: str) -> dict:

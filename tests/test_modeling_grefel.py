@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from conftest import tiny_config
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELModel
 from grefel_hf.modeling_grefel import GReFELCrossFusion
-from tests.conftest import tiny_config
 
 SWITCHES = [(True, True), (True, False), (False, True), (False, False)]
 

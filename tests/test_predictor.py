@@ -114,8 +114,9 @@ def test_a_missing_folder_and_another_model_are_refused(tmp_path):
 
 
 def test_models_without_balancing_leave_its_fields_empty(tmp_path):
+    from conftest import tiny_config
+
     from grefel_hf import GReFELForImageClassification
-    from tests.conftest import tiny_config
 
     model = GReFELForImageClassification(tiny_config(use_anchors=False, use_attentive_correction=False))
     model.save_pretrained(tmp_path)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import REPOSITORY, tiny_config
+from ferplus_files import write_ferplus
 from safetensors.torch import load_file
 
 from grefel_hf import GReFELForImageClassification
-from tests.conftest import REPOSITORY, tiny_config
-from tests.ferplus_files import write_ferplus
 
 LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
 LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no"]

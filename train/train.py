@@ -24,11 +24,11 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, TorchDynamoPlugin, set_seed
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from augmentation import FaceAugmentation
+from averaging import moving_average
 from checkpoint_files import replaced_folder
 from evaluation import balancing_metrics, predict
 from face_dataset import FaceDataset, normalize, to_unit_range
@@ -242,7 +242,7 @@ def main(args: argparse.Namespace):
     train_loader = make_loader(train_data, processor, "distribution", args.per_device_train_batch_size, args, True)
     eval_loader = make_loader(eval_data, processor, "label", args.per_device_eval_batch_size, args, False)
 
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(args.ema_decay), use_buffers=True)
+    average = moving_average(model, args.ema_decay)
     average.to(accelerator.device)
     optimizer = torch.optim.AdamW(parameter_groups(model, args), betas=(0.9, 0.999))
     model, optimizer, train_loader, eval_loader = accelerator.prepare(model, optimizer, train_loader, eval_loader)

@@ -1,0 +1,80 @@
+"""
+The page of grefel_hf: drop a photo, see every face's expression and how reliable it is.
+
+    python app.py [--model FOLDER_OR_HUB_ID] [--detector auto|yunet|hog|none] [--host HOST] [--port PORT]
+
+Without --model (or the environment variable GREFEL_MODEL) it runs on the checkpoint that comes with the package.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr  # noqa: E402
+
+from grefel_hf import FacialExpressionPredictor  # noqa: E402
+from grefel_hf.face_detection import DETECTORS  # noqa: E402
+from grefel_hf.predictor import BUNDLED_CHECKPOINT  # noqa: E402
+from space.hardware import best_device  # noqa: E402
+from space.layout import build_page  # noqa: E402
+from space.theme import CSS, page_head, page_theme  # noqa: E402
+
+MAX_FILE_SIZE = "20mb"
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; defaults come from the environment, as on a Space."""
+    parser = argparse.ArgumentParser(description="Serve the page of grefel_hf.")
+    parser.add_argument(
+        "--model", default=os.environ.get("GREFEL_MODEL") or None, help="folder or Hub id (default: bundled weights)"
+    )
+    parser.add_argument("--detector", default="auto", choices=DETECTORS, help="face detector (default: auto)")
+    parser.add_argument("--host", default=None, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free from 7860)")
+    return parser.parse_args(arguments)
+
+
+def load_predictor(model: str | None, detector: str) -> FacialExpressionPredictor:
+    """The predictor on the best device; a model or detector that cannot be had ends the program with one sentence."""
+    name = str(model or BUNDLED_CHECKPOINT)
+    # Hub ids have at most one slash; the Hub's own message for a mistyped folder speaks of repository names.
+    if (Path(name).is_absolute() or name.startswith(".") or name.count("/") > 1) and not Path(name).is_dir():
+        sys.exit(f"app.py: cannot load the model: there is no folder {name}.")
+    try:
+        return FacialExpressionPredictor.from_pretrained(model, detector=detector, device=best_device())
+    except Exception as error:  # transformers, safetensors and huggingface_hub raise many types
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        sys.exit(f"app.py: cannot load the model {name}: {reason}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build the page and serve it until it is stopped."""
+    args = parse_args(arguments)
+    page = build_page(load_predictor(args.model, args.detector), args.model)
+    page.launch(
+        server_name=args.host,
+        server_port=args.port,
+        theme=page_theme(),
+        css_paths=CSS,
+        head=page_head(),
+        max_file_size=MAX_FILE_SIZE,
+        run_history=False,
+        footer_links=["api"],
+        ssr_mode=False,
+        show_error=False,
+    )
+
+
+def __getattr__(name: str) -> gr.Blocks:
+    """`app.demo`, for tools that look for it, is built only when asked for."""
+    if name == "demo":
+        args = parse_args([])
+        return build_page(load_predictor(args.model, args.detector), args.model)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if __name__ == "__main__":
+    main()

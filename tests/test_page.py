@@ -1,0 +1,195 @@
+"""The page in a real browser: a photo goes in, boxes and figures come out, faces can be chosen, mistakes are told."""
+
+import json
+import math
+import os
+import re
+
+import pytest
+from page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload
+from PIL import Image, ImageOps
+
+CHROMIUM = find_chromium()
+# Where a browser is a must, as in continuous integration, its absence is a failure.
+REQUIRED = bool(os.environ.get("GREFEL_REQUIRE_BROWSER"))
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """An app on the bundled checkpoint, as `python app.py` serves it."""
+    folder = tmp_path_factory.mktemp("app")
+    environment = offline_environment(GRADIO_TEMP_DIR=str(folder / "uploads"))
+    with running_app("--detector", "hog", log=folder / "app.log", environment=environment) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    assert CHROMIUM, "GREFEL_REQUIRE_BROWSER is set and no Chromium is installed"
+    with browser(CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium, address):
+    """A fresh tab; whatever a test does, no script fails and no other host is asked."""
+    tab = open_page(chromium, address)
+    yield tab
+    assert tab.messages == []
+    assert all(host.startswith("127.0.0.1:") for host in tab.hosts if host)
+    tab.context.close()
+
+
+@pytest.fixture
+def two_faces(astronaut, tmp_path):
+    """A photo with two faces: the portrait twice, one mirrored."""
+    file = tmp_path / "two.png"
+    mosaic([astronaut, ImageOps.mirror(astronaut)], columns=2).save(file)
+    return file
+
+
+def mosaic(images: list[Image.Image], columns: int) -> Image.Image:
+    """One picture of equally large ones, row by row."""
+    width, height = images[0].size
+    joined = Image.new("RGB", (columns * width, height * math.ceil(len(images) / columns)))
+    for index, image in enumerate(images):
+        joined.paste(image, (index % columns * width, index // columns * height))
+    return joined
+
+
+def shown(page) -> list[str]:
+    """Numbers of the faces whose figures are visible."""
+    return page.locator("[data-panel]:visible").evaluate_all("panels => panels.map(panel => panel.dataset.panel)")
+
+
+def test_a_photo_gets_a_box_and_the_predictors_figures(page, predictor, astronaut_file):
+    upload(page, astronaut_file)
+    panel = page.locator("[data-panel='1']")
+    panel.wait_for()
+    box = page.locator(".gf-box")
+    assert box.count() == 1 and box.bounding_box()["width"] > 20
+    face = predictor(astronaut_file).faces[0]
+    heading = panel.locator("h2").inner_text().replace("\u00a0", " ").split()
+    assert heading[0] == face.label
+    assert int(re.sub(r"\D", "", heading[-2])) == pytest.approx(100 * face.score, abs=1.01)
+    assert f"The primary head saw {face.labels[int(face.primary.argmax())]}" in panel.inner_text()
+    assert panel.locator(".gf-large tbody tr").count() == len(face.labels)
+    assert panel.locator(".gf-four thead th").count() == 5
+    assert panel.locator(".gf-heat tbody td:not(.gf-number)").count() == face.anchor_similarities.size
+    assert panel.locator(".gf-confidence tbody tr").count() == len(face.confidences)
+
+
+def test_bars_are_as_long_as_their_probabilities(page, predictor, astronaut_file):
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+    lengths = page.locator("[data-panel='1'] .gf-large .gf-track").evaluate_all(
+        "tracks => tracks.map(t => t.firstElementChild.getBoundingClientRect().width / t.getBoundingClientRect().width)"
+    )
+    assert lengths == pytest.approx(predictor(astronaut_file).faces[0].corrected.tolist(), abs=0.02)
+
+
+def test_faces_are_chosen_by_box_strip_and_keyboard(page, two_faces):
+    upload(page, two_faces)
+    page.locator("[data-panel='1']").wait_for()
+    assert shown(page) == ["1"]
+    page.locator(".gf-box[data-face='2']").click()
+    assert shown(page) == ["2"]
+    page.locator(".gf-entry[data-face='1']").click()
+    assert shown(page) == ["1"]
+    page.locator(".gf-box[data-face='2']").focus()
+    page.keyboard.press("Enter")
+    assert shown(page) == ["2"]
+    assert page.locator("[aria-pressed='true']").evaluate_all("all => all.map(b => b.dataset.face)") == ["2", "2"]
+
+
+def test_attention_can_be_switched_off_for_all_faces(page, two_faces):
+    upload(page, two_faces)
+    page.locator("[data-panel='1'] .gf-attention").wait_for()
+    page.locator("[data-panel='1'] [data-layer='attention']").uncheck()
+    assert not page.locator("[data-panel='1'] .gf-attention").is_visible()
+    page.locator(".gf-entry[data-face='2']").click()
+    assert not page.locator("[data-panel='2'] .gf-attention").is_visible()
+
+
+def test_the_example_and_another_photo(page):
+    page.locator("#gf-example").click()
+    page.locator("[data-panel='1']").wait_for()
+    page.locator("#gf-another").click()
+    page.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    page.locator(".gf-classes").wait_for()
+    assert shown(page) == []
+
+
+def test_no_face_is_said_kindly(page, tmp_path):
+    file = tmp_path / "grey.png"
+    Image.new("RGB", (300, 200), "grey").save(file)
+    upload(page, file)
+    page.locator("#gf-no-face").wait_for()
+    assert page.locator(".toast-body").count() == 0
+    assert page.locator(".gf-photo img").is_visible()
+
+
+def test_a_broken_file_is_told_and_the_next_photo_works(page, astronaut_file, tmp_path):
+    file = tmp_path / "broken.jpg"
+    file.write_text("no picture")
+    upload(page, file)
+    toast = page.locator(".toast-body")
+    toast.wait_for()
+    assert "This file is not an image that can be read" in toast.inner_text()
+    page.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+
+
+def test_a_webcam_picture_is_analysed(page):
+    page.locator("#gf-upload [aria-label='Capture from camera']").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.locator("#gf-upload [aria-label='capture photo']").click()
+    page.locator("#gf-no-face, [data-panel='1']").first.wait_for()  # Chromium's test picture has no face
+    assert page.locator(".toast-body").count() == 0
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling_and_text_stands_out(chromium, address, astronaut, tmp_path, dark):
+    file = tmp_path / "six.png"
+    mosaic([astronaut] * 6, columns=3).save(file)
+    tab = open_page(chromium, address, width=390, height=844, dark=dark)
+    upload(tab, file)
+    tab.locator("[data-panel='1']").wait_for()
+    edges = tab.locator("#gf-upload, .gf-stage, .gf-strip, .gf-section, .gf-face table, .gf-about").evaluate_all(
+        "all => all.filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= 390
+    contrasts = tab.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    assert [entry for entry in contrasts if entry["ratio"] < 4.5] == [], json.dumps(contrasts[:3])
+    tab.context.close()
+
+
+# Contrast (WCAG) of every text of our own with the nearest background that is not see-through.
+CONTRASTS = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (layers) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const layer of layers) { canvas.fillStyle = layer; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const results = [];
+  for (const element of document.querySelectorAll("#gf-header *, #gf-faces *, #gf-about *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility() || element.closest(".gf-aloud")) continue;
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.unshift(getComputedStyle(e).backgroundColor);
+    const back = over(layers).slice(0, 3), front = over([...layers, getComputedStyle(element).color]).slice(0, 3);
+    const [low, high] = [luminance(back), luminance(front)].sort((a, b) => a - b);
+    results.push({ text: element.textContent.trim().slice(0, 30), ratio: (high + 0.05) / (low + 0.05), back, front });
+  }
+  return results;
+}
+"""
