@@ -9,7 +9,6 @@ Without --model (or the environment variable GREFEL_MODEL) it runs on the checkp
 import argparse
 import os
 import sys
-from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -39,15 +38,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def load_predictor(model: str | None, detector: str) -> FacialExpressionPredictor:
     """The predictor on the best device; a model or detector that cannot be had ends the program with one sentence."""
-    name = str(model or BUNDLED_CHECKPOINT)
-    # Hub ids have at most one slash; the Hub's own message for a mistyped folder speaks of repository names.
-    if (Path(name).is_absolute() or name.startswith(".") or name.count("/") > 1) and not Path(name).is_dir():
-        sys.exit(f"app.py: cannot load the model: there is no folder {name}.")
     try:
         return FacialExpressionPredictor.from_pretrained(model, detector=detector, device=best_device())
     except Exception as error:  # transformers, safetensors and huggingface_hub raise many types
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        sys.exit(f"app.py: cannot load the model {name}: {reason}")
+        sys.exit(f"app.py: cannot load the model {model or BUNDLED_CHECKPOINT}: {reason}")
 
 
 def main(arguments: list[str] | None = None) -> None:
