@@ -157,6 +157,16 @@ def provenance() -> dict[str, str]:
     return {"commit": commit.stdout.strip() or "unknown", **versions}
 
 
+def run_origin(output_dir: Path, goes_on: bool) -> dict[str, str]:
+    """What the run was started with; kept in a file, as the working tree may move on before it is resumed."""
+    file = output_dir / "origin.json"
+    if goes_on and file.exists():
+        return json.loads(file.read_text())
+    origin = provenance()
+    file.write_text(json.dumps(origin, indent=2))
+    return origin
+
+
 class Log:
     """One JSON object a line, from the main process; `seconds` is time spent training, over all resumptions."""
 
@@ -226,9 +236,9 @@ def main(args: argparse.Namespace):
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True),
     )
     set_seed(args.seed)
-    origin = provenance()  # now, not at the end: the working tree may move on meanwhile
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
+    origin = run_origin(output_dir, goes_on=bool(args.resume_from_checkpoint))
     log = Log(output_dir / "training_log.jsonl", accelerator, goes_on=bool(args.resume_from_checkpoint))
 
     try:
