@@ -11,7 +11,6 @@ do not change with the anchors, so each image goes through it once.
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -145,8 +144,9 @@ def main(args: argparse.Namespace):
     print(json.dumps(report, indent=2))
     training = Path(args.model).parent / "all_results.json"
     if training.exists():
-        shutil.copy(training, args.output_dir / "all_results.json")
         results = json.loads(training.read_text()) | {"anchors": report}
+        for name in ("dataset_dir", "output_dir", "resume_from_checkpoint"):  # where things lay is nobody's business
+            results["args"].pop(name, None)
         (args.output_dir / "all_results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 

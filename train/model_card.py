@@ -122,10 +122,19 @@ def training_text(results: dict | None) -> str:
     versions = ", ".join(f"{name} {results[name]}" for name in ("torch", "transformers", "accelerate", "kornia"))
     return (
         f"`accelerate launch train/train.py --config {arguments['config']}`, seed {arguments['seed']}, "
-        f"{arguments['num_train_epochs']} epochs, batch {arguments['per_device_train_batch_size']}, best epoch "
+        f"{arguments['num_train_epochs']} epochs planned, batch {arguments['per_device_train_batch_size']}, best epoch "
         f"{results['best']['epoch']}, {results['seconds'] / 60:.0f} minutes on 2 CPU cores, from commit "
         f"{results['commit'][:12]} ({versions}). Trained on the vote distributions of the training split (probability "
-        "protocol), with weights averaged over steps."
+        f"protocol), with weights averaged over steps.{anchors_text(results.get('anchors'))}"
+    )
+
+
+def anchors_text(report: dict | None) -> str:
+    if report is None:
+        return ""
+    return (
+        f" The anchors were placed afterwards (`train/fit_anchors.py`, seed {report['seed']}, {report['samples']} training "
+        f"images, {report['steps']} steps), which set the temperature delta to {report['temperature']:.3f}."
     )
 
 
