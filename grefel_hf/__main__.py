@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import track
 from rich.table import Table
+from transformers.utils.logging import disable_progress_bar
 
 from .face_detection import DETECTORS, DetectorUnavailableError
 from .photos import PhotoError, find_photos
@@ -74,7 +75,11 @@ def print_table(photos: list[PhotoPrediction], console: Console):
             )
     console.print(table)
     faces = sum(len(photo.faces) for photo in photos)
-    console.print(f"{faces} {'face' if faces == 1 else 'faces'} in {len(photos)} of the photos' files.", style="dim")
+    console.print(f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", style="dim", highlight=False)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def write_whole(path: Path, text: str):
@@ -87,8 +92,10 @@ def write_whole(path: Path, text: str):
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     messages = Console(stderr=True)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=messages)])
+    handler = RichHandler(console=messages, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
+    disable_progress_bar()  # transformers shows one for every model it loads
     try:
         files = find_photos(args.photos)
         predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector)

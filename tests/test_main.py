@@ -30,7 +30,8 @@ def folder(tmp_path_factory, astronaut):
 def test_one_photo_gives_a_table_and_status_0(astronaut_file):
     done = run(astronaut_file, "--detector", "hog")
     assert done.returncode == 0, done.stderr
-    assert "happiness" in done.stdout and "astronaut.png" in done.stdout
+    assert "happiness" in done.stdout and "1 face in 1 photo" in done.stdout
+    assert "Loading" not in done.stderr
 
 
 def test_a_folder_goes_on_past_a_broken_file_and_says_so(folder, tmp_path):

@@ -13,6 +13,7 @@ from conftest import REPOSITORY, tiny_config
 from ferplus_files import write_ferplus
 from safetensors.torch import load_file
 
+from fit_anchors import class_centers, spread
 from grefel_hf import GReFELForImageClassification
 
 LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
@@ -101,6 +102,32 @@ def test_evaluation_repeats_what_training_measured(ferplus, trained, tmp_path):
     assert metrics["plain"]["corrected"]["accuracy"] == pytest.approx(best["corrected"]["accuracy"], abs=0.05)
     assert metrics["plain"]["without_duplicates"]["corrected"]["samples"] == 24
     assert set(metrics["plain"]["corrected"]["recall_by_class"]) >= {"neutral", "contempt"}
+
+
+def test_placing_the_anchors_moves_nothing_else(ferplus, trained, tmp_path):
+    arguments = ["--model", trained / "best", "--dataset_dir", ferplus, "--output_dir", tmp_path / "placed"]
+    done = run("train/fit_anchors.py", *arguments, "--steps", 20, "--batch_size", 32)
+    assert done.returncode == 0, done.stderr
+    before = load_file(trained / "best" / "model.safetensors")
+    after = load_file(tmp_path / "placed" / "model.safetensors")
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["anchors.positions"]
+    report = json.loads((tmp_path / "placed" / "all_results.json").read_text())["anchors"]
+    config = GReFELForImageClassification.from_pretrained(tmp_path / "placed").config
+    assert config.anchor_temperature == report["temperature"] != 1.0
+    # On embeddings that tell the classes apart, near anchors must say more than the far ones of the first stage.
+    assert report["mean_geometric_confidence"] > 0.1
+    assert str(ferplus) not in (tmp_path / "placed" / "all_results.json").read_text()
+
+
+def test_class_centers_and_their_spread_by_hand():
+    embedding = torch.tensor([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]])
+    labels = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert class_centers(embedding, labels, count=1, seed=0)[:, 0].tolist() == [[0.0, 1.0], [4.0, 1.0]]
+    centers = class_centers(embedding, labels, count=2, seed=0)
+    assert sorted(centers[0].tolist()) == [[0.0, 0.0], [0.0, 2.0]]
+    assert spread(centers) == pytest.approx(16 / 2)
+    with pytest.raises(ValueError, match="--samples"):
+        class_centers(embedding, labels, count=3, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,8 @@ def anchors_text(report: dict | None) -> str:
     if report is None:
         return ""
     return (
-        f" The anchors were placed afterwards (`train/fit_anchors.py`, seed {report['seed']}, {report['samples']} training "
-        f"images, {report['steps']} steps), which set the temperature delta to {report['temperature']:.3f}."
+        f" The anchors were placed afterwards (`train/fit_anchors.py`, seed {report['seed']}, {report['samples']} "
+        f"training images, {report['steps']} steps), which set the temperature delta to {report['temperature']:.3f}."
     )
 
 
