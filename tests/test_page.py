@@ -145,6 +145,8 @@ def test_a_broken_file_is_told_and_the_next_photo_works(page, astronaut_file, tm
 def test_a_webcam_picture_is_analysed(page):
     page.locator("#gf-upload [aria-label='Capture from camera']").click()
     page.get_by_text("Click to Access Webcam").click()
+    # Before the first frame the button does nothing.
+    page.wait_for_function("() => document.querySelector('#gf-upload video')?.videoWidth > 0")
     page.locator("#gf-upload [aria-label='capture photo']").click()
     page.locator("#gf-no-face, [data-panel='1']").first.wait_for()  # Chromium's test picture has no face
     assert page.locator(".toast-body").count() == 0

@@ -209,7 +209,7 @@ def train_epoch(model, average, loader, processor, augment, optimizer, scheduler
             scheduler.step()
             optimizer.zero_grad()
         for term in LOSS_TERMS:
-            sums[term] += 0.0 if output[term] is None else output[term].item()
+            sums[term] += float(output.get(term, 0.0))  # terms with weight 0 are not computed
         count += 1
         if not accelerator.sync_gradients:
             continue
