@@ -1,6 +1,7 @@
 """Training and evaluation, launched as a user launches them, on a tiny model and made-up faces."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -90,6 +91,16 @@ def test_resuming_ends_with_the_same_weights(ferplus, recipe, trained, tmp_path)
         else:
             one, other = torch.load(one), torch.load(other)
         assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_the_schedule_counts_optimiser_steps(ferplus, recipe, tmp_path):
+    command = [*LAUNCH, "train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--output_dir", tmp_path]
+    done = run(*command, "--gradient_accumulation_steps", 2)
+    assert done.returncode == 0, done.stderr
+    entries = [json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()]
+    rates = [entry["learning_rate"] for entry in entries if "step" in entry]
+    # Two epochs of four batches: a cosine over four steps. Stepped at every batch it would be over after two.
+    assert rates == pytest.approx([3e-3 * (1 + math.cos(math.pi * step / 4)) / 2 for step in (1, 2, 3, 4)], abs=1e-6)
 
 
 def test_evaluation_repeats_what_training_measured(ferplus, trained, tmp_path):

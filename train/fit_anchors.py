@@ -125,6 +125,8 @@ def main(args: argparse.Namespace):
     try:
         model = AutoModelForImageClassification.from_pretrained(args.model).eval()
         processor = AutoImageProcessor.from_pretrained(args.model)
+        if model.anchors is None or model.attentive_correction is None:
+            raise ValueError(f"{args.model} has no anchors or no attentive correction; this stage needs both.")
         data = load_ferplus(args.dataset_dir, "train", "probability").shuffle(seed=args.seed)
         found = run_network(model, processor, data.select(range(min(args.samples, len(data)))))
         centers = class_centers(found["embedding"], found["labels"], model.config.num_anchors, args.seed)

@@ -206,7 +206,8 @@ def train_epoch(model, average, loader, processor, augment, optimizer, scheduler
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
             optimizer.step()
-            scheduler.step()
+            if accelerator.sync_gradients:
+                scheduler.step()
             optimizer.zero_grad()
         for term in LOSS_TERMS:
             sums[term] += float(output.get(term, 0.0))  # terms with weight 0 are not computed
@@ -218,7 +219,7 @@ def train_epoch(model, average, loader, processor, augment, optimizer, scheduler
         if bar.n % args.logging_steps == 0:
             images_seen = count * args.per_device_train_batch_size * accelerator.num_processes
             means = {term: round(value / count, 4) for term, value in sums.items()}
-            rate = scheduler.get_last_lr()[0]
+            rate = max(scheduler.get_last_lr())  # that of the parts that start random
             speed = round(images_seen / (time.monotonic() - since), 1)
             log.write({"epoch": epoch + 1, "step": bar.n, **means, "learning_rate": rate, "images_per_second": speed})
             sums, count, since = dict.fromkeys(LOSS_TERMS, 0.0), 0, time.monotonic()
