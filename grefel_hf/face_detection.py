@@ -93,6 +93,7 @@ class YuNetDetector:
 
     name = "yunet"
     search_sides = (1280, 480)  # longer side of the photo, in pixels
+    least_side = 10  # no face is found in fewer pixels, and OpenCV 4.14 answers with NaN for slivers of two
     measure_face = 168  # box size at which a face is measured; YuNet's geometry was measured at this size
     measure_canvas = 320
     steady_roll = 5.0  # degrees; a face that leans more is measured a second time, levelled
@@ -124,6 +125,8 @@ class YuNetDetector:
 
     def _search(self, image: Image.Image, scale: float) -> list[Face]:
         size = tuple(max(1, round(side * scale)) for side in image.size)
+        if min(size) < self.least_side:
+            return []
         resized = image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
         ratio = np.array(image.size) / np.array(size)
         to_photo = np.array([[ratio[0], 0.0, 0.0], [0.0, ratio[1], 0.0]])
@@ -153,7 +156,8 @@ class YuNetDetector:
             rows = self._network.detect(pixels)[1]
         step = math.sqrt(np.linalg.det(to_photo[:, :2]))
         faces = []
-        for row in [] if rows is None else rows.astype(np.float64):  # (15,): x, y, w, h, five points, score
+        rows = np.empty((0, 15)) if rows is None else rows[np.isfinite(rows).all(axis=1)]
+        for row in rows.astype(np.float64):  # (15,): x, y, w, h, five points, score
             x, y = map_points(to_photo, row[:2] + row[2:4] / 2)
             half_w, half_h = row[2:4] * step / 2
             box = (float(x - half_w), float(y - half_h), float(x + half_w), float(y + half_h))
