@@ -4,7 +4,7 @@ Evaluate a checkpoint on a split of FER+ under the official majority protocol.
     python train/evaluate.py --model DIR_OR_ID --dataset_dir FERPLUS [--split validation] [--output FILE.json]
 
 Prints and writes the metrics of the primary and of the corrected distribution, on all images of the protocol and on
-those without an exact copy in the training split, plain and with mirror averaging. Runs under `accelerate launch` too.
+those that repeat no earlier one pixel by pixel, plain and with mirror averaging. Runs under `accelerate launch` too.
 """
 
 import argparse

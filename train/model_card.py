@@ -40,15 +40,16 @@ FER+, split {split}, official majority protocol, {samples} images. Command:
 |---|---|---|---|
 {rows}
 
-Without the {duplicates} images that have an exact copy in the training split, the corrected distribution is right on
-{without_duplicates} of {without_samples}.
+Without the {duplicates} images that repeat an earlier one pixel by pixel (most of them one of the training split), the
+corrected distribution is right on {without_duplicates} of {without_samples}.
 
 Balancing changed the primary head's top class on {changed} images: {mended} errors were mended and {spoilt} right
 answers spoilt.
 
 Recall by class (corrected, single view): {recalls}.
 
-The validation split chose the best epoch, so these figures are a little kinder than those on unseen data would be.
+The validation split chose the best epoch, and part of it was looked at before the second stage (placing the anchors)
+was adopted, so these figures are a little kinder than those on unseen data would be.
 
 ## Training
 
@@ -119,11 +120,12 @@ def training_text(results: dict | None) -> str:
     if results is None:
         return "The training results were not at hand when this card was written."
     arguments = results["args"]
+    stopped = f" and stopped after {arguments['stop_after_epoch']}" if arguments.get("stop_after_epoch") else ""
     versions = ", ".join(f"{name} {results[name]}" for name in ("torch", "transformers", "accelerate", "kornia"))
     return (
         f"`accelerate launch train/train.py --config {arguments['config']}`, seed {arguments['seed']}, "
-        f"{arguments['num_train_epochs']} epochs planned, batch {arguments['per_device_train_batch_size']}, best epoch "
-        f"{results['best']['epoch']}, {results['seconds'] / 60:.0f} minutes on 2 CPU cores, from commit "
+        f"{arguments['num_train_epochs']} epochs planned{stopped}, batch {arguments['per_device_train_batch_size']}, "
+        f"best epoch {results['best']['epoch']}, {results['seconds'] / 60:.0f} minutes on 2 CPU cores, from commit "
         f"{results['commit'][:12]} ({versions}). Trained on the vote distributions of the training split (probability "
         f"protocol), with weights averaged over steps.{anchors_text(results.get('anchors'))}"
     )
