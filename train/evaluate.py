@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 import grefel_hf  # noqa: F401  (registers the Auto classes)
+from adapters.ferplus import EMOTIONS, load_ferplus
 from evaluation import balancing_metrics, predict
 from face_dataset import FaceDataset
-from ferplus import EMOTIONS, load_ferplus
 from metrics import recall_by_class
 
 
