@@ -5,6 +5,7 @@ import torch
 from conftest import tiny_config
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELModel
+from grefel_hf.losses import anchor_loss, classification_loss
 from grefel_hf.modeling_grefel import GReFELCrossFusion
 
 SWITCHES = [(True, True), (True, False), (False, True), (False, False)]
@@ -179,3 +180,39 @@ def test_bfloat16_model_runs_and_stays_close(tiny_model):
     actual = tiny_model.bfloat16()(batch).logits.softmax(-1)
     assert actual.dtype == torch.float32
     torch.testing.assert_close(actual, expected, atol=0.02, rtol=0)
+
+
+def test_the_anchors_margin_follows_the_spread_of_the_embeddings():
+    torch.manual_seed(0)
+    model = GReFELForImageClassification(tiny_config(anchor_margin=2.0)).train()
+    pixel_values, labels = torch.randn(4, 3, 64, 64), torch.tensor([0, 1, 2, 0])
+    with torch.no_grad():
+        output = model(pixel_values=pixel_values, labels=labels)
+        variance = output.embedding.var(0, correction=0).mean()
+        assert output.anchor_loss.item() == pytest.approx(
+            anchor_loss(model.anchors.positions, 2.0 * variance).item(), rel=1e-5
+        )
+        # Anchors as far apart as twice the spread need no pushing: the start is the embeddings' own scale or beyond.
+        model.anchors.positions.mul_(100)
+        assert model(pixel_values=pixel_values, labels=labels).anchor_loss.item() == 0
+
+
+def test_a_learned_temperature_starts_where_the_config_says_and_is_saved(tmp_path):
+    torch.manual_seed(0)
+    config = tiny_config(anchor_temperature=0.25, learn_anchor_temperature=True, geometric_loss_weight=1.0)
+    model = GReFELForImageClassification(config).train()
+    assert model.anchors.temperature.item() == pytest.approx(0.25)
+    output = model(pixel_values=torch.randn(4, 3, 64, 64), labels=torch.tensor([0, 1, 2, 0]))
+    output.loss.backward()
+    assert model.anchors.log_temperature.grad.abs() > 0
+    expected = classification_loss(output.geometric_correction, torch.eye(3)[[0, 1, 2, 0]])
+    assert output.geometric_loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    with torch.no_grad():
+        model.anchors.log_temperature.add_(1.0)
+    model.save_pretrained(tmp_path)
+    loaded = GReFELForImageClassification.from_pretrained(tmp_path)
+    assert loaded.anchors.temperature.item() == pytest.approx(0.25 * 2.718281828)
+    # A checkpoint from before the switch goes on with the temperature of its config.
+    GReFELForImageClassification(tiny_config(anchor_temperature=0.25)).save_pretrained(tmp_path / "fixed")
+    later = GReFELForImageClassification.from_pretrained(tmp_path / "fixed", learn_anchor_temperature=True)
+    assert later.anchors.temperature.item() == pytest.approx(0.25)

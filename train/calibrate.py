@@ -1,0 +1,136 @@
+"""
+Last stage of training: scale the confidence of the three branches on images that training never saw.
+
+    python train/calibrate.py --model runs/grefel-small/best --output_dir OUT --calibration_fraction 0.05 DATA_FLAGS
+
+`train.py --calibration_fraction` keeps a part of the training split out of training; with the same data flags it is
+found again here. One factor each for the logits of the primary head, of the attentive correction and for the
+inverse of the anchors' temperature (Eq. 9, 17 and 14) is fitted to the likelihood of the corrected distribution, and
+multiplied into the weights: the network stays what it is, only surer or less sure. The validation split is not used.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from checkpoint_files import save_model
+from face_data import add_data_arguments, load_face_data, training_target_column
+from face_dataset import FaceDataset, normalize, to_unit_range
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.losses import as_distribution, classification_loss
+from grefel_hf.reliability_balancing import (
+    PROBABILITY_EPSILON,
+    anchor_similarities,
+    correct_distribution,
+    geometric_correction,
+    squared_anchor_distances,
+)
+from metrics import classification_metrics
+
+BRANCHES = ("primary", "geometric", "attentive")
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="folder of a trained model")
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
+    add_data_arguments(parser)
+    return parser.parse_args(argv)
+
+
+@torch.no_grad()
+def run_network(model: GReFELForImageClassification, processor: GReFELImageProcessor, data) -> dict[str, torch.Tensor]:
+    """
+    Of each image: `primary` and `attentive` logs of the distributions (M, N) and `distances` to the anchors (M, N, K),
+    those of the parts that the model has; `labels`, distributions (M, N).
+    """
+    loader = torch.utils.data.DataLoader(FaceDataset(data, processor, training_target_column(data)), batch_size=64)
+    found: dict[str, list[torch.Tensor]] = {}
+    for batch in tqdm(loader, desc="calibration images"):
+        output = model(pixel_values=normalize(to_unit_range(batch["pixels"]), processor))
+        row = {"primary": output.primary_logits.log_softmax(-1)}
+        if output.get("attentive_correction") is not None:
+            row["attentive"] = output.attentive_correction.clamp_min(PROBABILITY_EPSILON).log()
+        if output.get("embedding") is not None and model.anchors is not None:
+            row["distances"] = squared_anchor_distances(output.embedding.float(), model.anchors.positions)
+        row["labels"] = as_distribution(batch["labels"], model.num_labels)
+        for name, value in row.items():
+            found.setdefault(name, []).append(value)
+    return {name: torch.cat(values) for name, values in found.items()}
+
+
+def scaled(found: dict[str, torch.Tensor], temperature: float | torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+    """L_final (M, N) with the logits of each branch multiplied by `scales` (3,), in the order of `BRANCHES`."""
+    primary = (found["primary"] * scales[0]).softmax(-1)
+    geometric = attentive = None
+    if "distances" in found:
+        geometric = geometric_correction(anchor_similarities(found["distances"], temperature / scales[1]))
+    if "attentive" in found:
+        attentive = (found["attentive"] * scales[2]).softmax(-1)
+    return correct_distribution(primary, geometric, attentive)[0]
+
+
+def fit_scales(found: dict[str, torch.Tensor], temperature: float | torch.Tensor, steps: int = 300) -> torch.Tensor:
+    """The scales (3,) under which the class on top of each label is most likely; 1 for a branch that is not there."""
+    target = as_distribution(found["labels"].argmax(-1), found["labels"].shape[-1])
+    log_scales = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.Adam([log_scales], lr=0.05)
+    for _ in range(steps):
+        loss = classification_loss(scaled(found, temperature, log_scales.exp()), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return log_scales.detach().exp()
+
+
+@torch.no_grad()
+def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
+    """Multiply the scales into the last layers and the temperature."""
+    layers = [(model.primary_head.output, scales[0])]
+    if model.attentive_correction is not None:
+        layers.append((model.attentive_correction.classifier, scales[2]))
+    for layer, scale in layers:
+        layer.weight.mul_(scale)
+        layer.bias.mul_(scale)
+    if model.anchors is not None and model.anchors.log_temperature is not None:
+        model.anchors.log_temperature.sub_(scales[1].log())
+    elif model.anchors is not None:
+        model.anchors.initial_temperature /= scales[1].item()
+        model.config.anchor_temperature = model.anchors.initial_temperature
+
+
+def main(args: argparse.Namespace):
+    try:
+        model = AutoModelForImageClassification.from_pretrained(args.model).eval()
+        processor = AutoImageProcessor.from_pretrained(args.model)
+        data = load_face_data(args).calibration
+        if data is None:
+            raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot calibrate: {error}")
+    found = run_network(model, processor, data)
+    # Where no class has most of the votes there is no answer to be right about.
+    clear = found["labels"].amax(-1) > 0.5
+    found = {name: value[clear] for name, value in found.items()}
+    labels = found["labels"].argmax(-1)
+    temperature = 1.0 if model.anchors is None else torch.as_tensor(model.anchors.temperature).detach()
+    scales = fit_scales(found, temperature)
+    report = {"samples": len(labels), "scales": dict(zip(BRANCHES, scales.tolist()))}
+    for name, values in (("before", torch.ones(3)), ("after", scales)):
+        report[name] = classification_metrics(scaled(found, temperature, values), labels)
+    scale_branches(model, scales)
+    save_model(model, processor, args.output_dir)
+    print(json.dumps(report, indent=2))
+    training = Path(args.model).parent / "all_results.json"
+    if training.exists():
+        results = json.loads(training.read_text()) | {"calibration": report}
+        (args.output_dir / "all_results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(parse_args())
