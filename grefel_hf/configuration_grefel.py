@@ -66,6 +66,8 @@ class GReFELConfig(PreTrainedConfig):
         Anchors per class, K.
     anchor_temperature (`float`, defaults to 1.0):
         Delta of Eq. 14. Smaller values make the nearest anchors count for more.
+    learn_anchor_temperature (`bool`, defaults to `False`):
+        Train delta, from `anchor_temperature` on, and save it with the weights.
     anchor_initializer_range (`float`, defaults to 0.5):
         Standard deviation of the random start of the anchors; about that of a component of e at the start.
     correction_size, correction_num_heads (`int`, defaults to 64 and 4):
@@ -74,8 +76,12 @@ class GReFELConfig(PreTrainedConfig):
         The lambdas of Eq. 23.
     primary_loss_weight (`float`, defaults to 0.0):
         Weight of an auxiliary negative log-likelihood on the primary distribution. Not in the paper.
-    anchor_margin (`float`, defaults to 1.0):
-        Squared distance per dimension at which two anchors stop repelling each other (see `anchor_loss`).
+    geometric_loss_weight (`float`, defaults to 0.0):
+        The same on the geometric correction, without which far anchors get no gradient: a correction without
+        confidence has no weight in the corrected distribution. Not in the paper.
+    anchor_margin (`float`, defaults to 2.0):
+        Squared distance per dimension at which two anchors stop repelling each other (see `anchor_loss`), as a
+        multiple of the embeddings' variance; 2 is the mean squared distance of two embeddings.
     class_weights (`list[float]`, *optional*):
         One weight per class for the classification loss.
     freeze_landmark_backbone (`bool`, defaults to `True`):
@@ -113,6 +119,7 @@ class GReFELConfig(PreTrainedConfig):
     use_attentive_correction: bool = True
     num_anchors: int = 8
     anchor_temperature: float | int = 1.0
+    learn_anchor_temperature: bool = False
     anchor_initializer_range: float = 0.5
     correction_size: int = 64
     correction_num_heads: int = 4
@@ -120,7 +127,8 @@ class GReFELConfig(PreTrainedConfig):
     anchor_loss_weight: float | int = 0.1
     center_loss_weight: float | int = 0.1
     primary_loss_weight: float | int = 0.0
-    anchor_margin: float | int = 1.0
+    geometric_loss_weight: float | int = 0.0
+    anchor_margin: float | int = 2.0
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
     landmark_head: bool = False

@@ -40,7 +40,7 @@ def classification_loss(
     return -(weighted * log_likelihood).sum() / weighted.sum().clamp_min(PROBABILITY_EPSILON)
 
 
-def anchor_loss(anchors: torch.Tensor, margin: float) -> torch.Tensor:
+def anchor_loss(anchors: torch.Tensor, margin: float | torch.Tensor) -> torch.Tensor:
     """
     Eq. 21, bounded: how much closer than a margin the anchors are, mean over pairs.
 
@@ -50,7 +50,8 @@ def anchor_loss(anchors: torch.Tensor, margin: float) -> torch.Tensor:
 
     Args:
         anchors: (N, K, D).
-        margin: in squared distance divided by D.
+        margin: in squared distance divided by D; the model takes a multiple of the embeddings' variance, because a
+            margin beyond their spread drives all anchors to where they are equally far from every embedding.
     """
     points = anchors.flatten(0, 1)  # (N, K, D) -> (N * K, D)
     first, second = torch.triu_indices(len(points), len(points), offset=1, device=points.device)

@@ -6,6 +6,7 @@ an embedding of all levels (Eq. 6 to 8), an MLP gives the primary label distribu
 balancing corrects it (Eq. 10 to 19).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class GReFELImageClassifierOutput(ImageClassifierOutput):
     landmarks (B, 68, 2): x and y as fractions of the crop.
     attention_map (B, 3, S, S): the attentive correction's attention over the visual tokens, per level, fine to
         coarse, on the coarsest grid; sums to at most 1 (the rest is CLS's own share).
-    classification_loss, anchor_loss, center_loss, primary_loss: the terms of `loss` before weighting, with labels.
+    classification_loss, anchor_loss, center_loss, primary_loss, geometric_loss: the terms of `loss` before weighting, with labels.
 
     Fields of parts that are switched off are None.
     """
@@ -86,6 +87,7 @@ class GReFELImageClassifierOutput(ImageClassifierOutput):
     anchor_loss: torch.Tensor | None = None
     center_loss: torch.Tensor | None = None
     primary_loss: torch.Tensor | None = None
+    geometric_loss: torch.Tensor | None = None
 
 
 def eager_attention_forward(
@@ -380,6 +382,8 @@ class GReFELPreTrainedModel(PreTrainedModel):
             init.trunc_normal_(module.position_embeddings, std=std)
         elif isinstance(module, GReFELAnchors):
             init.normal_(module.positions, std=self.config.anchor_initializer_range)
+            if module.log_temperature is not None:
+                init.constant_(module.log_temperature, math.log(self.config.anchor_temperature))
 
 
 class GReFELModel(GReFELPreTrainedModel):
@@ -432,7 +436,13 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
         self.grefel = GReFELModel(config)
         self.primary_head = GReFELPrimaryHead(config)
         self.anchors = (
-            GReFELAnchors(config.num_labels, config.num_anchors, config.hidden_size, config.anchor_temperature)
+            GReFELAnchors(
+                config.num_labels,
+                config.num_anchors,
+                config.hidden_size,
+                config.anchor_temperature,
+                config.learn_anchor_temperature,
+            )
             if config.use_anchors
             else None
         )
@@ -517,10 +527,14 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
         output.classification_loss = classification_loss(output.logits.exp(), target, weights)
         loss = config.classification_loss_weight * output.classification_loss
         if self.anchors is not None:
-            output.anchor_loss = anchor_loss(self.anchors.positions.float(), config.anchor_margin)
+            variance = output.embedding.detach().float().var(0, correction=0).mean()
+            output.anchor_loss = anchor_loss(self.anchors.positions.float(), config.anchor_margin * variance)
             output.center_loss = center_loss(squared_distances, target, config.hidden_size)
             loss = loss + config.anchor_loss_weight * output.anchor_loss
             loss = loss + config.center_loss_weight * output.center_loss
+            if config.geometric_loss_weight:
+                output.geometric_loss = classification_loss(output.geometric_correction, target, weights)
+                loss = loss + config.geometric_loss_weight * output.geometric_loss
         if config.primary_loss_weight:
             output.primary_loss = classification_loss(output.primary_logits.softmax(-1), target, weights)
             loss = loss + config.primary_loss_weight * output.primary_loss

@@ -43,7 +43,7 @@ def squared_anchor_distances(embedding: torch.Tensor, anchors: torch.Tensor) -> 
     return (embedding[:, None, None] - anchors[None]).square().sum(-1)
 
 
-def anchor_similarities(squared_distances: torch.Tensor, temperature: float) -> torch.Tensor:
+def anchor_similarities(squared_distances: torch.Tensor, temperature: float | torch.Tensor) -> torch.Tensor:
     """
     Eq. 13 and 14: softmax of minus the distance over delta, over all anchors of all classes.
 
@@ -104,13 +104,22 @@ class GReFELAnchors(nn.Module):
     """
     K learnable points per class in the space of the embedding.
 
-    They start random: anchors that are all alike make t_g uniform and its gradient 0.
+    They start random: anchors that are all alike make t_g uniform and its gradient 0. A learned temperature is kept
+    as its logarithm, so that it stays positive.
     """
 
-    def __init__(self, num_labels: int, num_anchors: int, hidden_size: int, temperature: float):
+    def __init__(
+        self, num_labels: int, num_anchors: int, hidden_size: int, temperature: float, learn_temperature: bool = False
+    ):
         super().__init__()
-        self.temperature = temperature
+        self.initial_temperature = temperature
         self.positions = nn.Parameter(torch.zeros(num_labels, num_anchors, hidden_size))
+        self.log_temperature = nn.Parameter(torch.zeros(())) if learn_temperature else None
+
+    @property
+    def temperature(self) -> float | torch.Tensor:
+        """Delta of Eq. 14."""
+        return self.initial_temperature if self.log_temperature is None else self.log_temperature.float().exp()
 
     def forward(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings (B, D) to similarities (B, N, K) and squared distances (B, N, K)."""

@@ -36,7 +36,7 @@ from ferplus import EMOTIONS, load_ferplus
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
 from recipe import parse_with_recipe
 
-LOSS_TERMS = ("loss", "classification_loss", "primary_loss", "anchor_loss", "center_loss")
+LOSS_TERMS = ("loss", "classification_loss", "primary_loss", "geometric_loss", "anchor_loss", "center_loss")
 CHECKPOINT_PREFIX = "checkpoint-epoch-"
 
 
@@ -47,8 +47,13 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--dataset_dir", required=True, help="FER+ folder of parquet files (train/ferplus.py says which columns).")
     add("--output_dir", required=True, help="Where checkpoints, the best model and logs go.")
     add("--size", default="small", choices=["small", "base"], help="Size that `model` starts from.")
+    add("--model_name_or_path", help="Go on from the weights of this model; `model` then changes its config.")
     add("--image_backbone", help="Safetensors of the image backbone (train/prepare_backbone.py); random without.")
-    add("--landmark_backbone", help="Safetensors of the landmark backbone; random without.")
+    add("--landmark_backbone", help="Safetensors of the landmark backbone, or of train_landmarks.py; random without.")
+    add("--freeze_stages", type=int, default=0, help="Keep the stem (1) and so many stages less one of the image backbone.")
+    add("--label_sharpening", type=float, default=1.0, help="Power of the label distributions; above 1 is sharper.")
+    add("--balance_power", type=float, default=0.0, help="Draw classes by frequency ** (1 - power); 0 is plain.")
+    add("--holdout_fraction", type=float, default=0.0, help="Share of train that is never trained on (calibrate.py).")
     add("--num_train_epochs", type=int, default=8)
     add("--max_train_steps", type=int, help="Stop after so many optimiser steps, whatever the epochs say.")
     add("--stop_after_epoch", type=int, help="End early but keep the schedule; resume to go on.")
@@ -75,10 +80,12 @@ def parse_args(argv=None) -> argparse.Namespace:
 def build_model(args: argparse.Namespace) -> GReFELForImageClassification:
     """A model of the recipe, with the given backbones in it."""
     labels = dict(enumerate(EMOTIONS))
-    config = GReFELConfig.from_size(
-        args.size, id2label=labels, label2id={name: i for i, name in labels.items()}, **args.model
-    )
-    model = GReFELForImageClassification(config)
+    names = {"id2label": labels, "label2id": {name: i for i, name in labels.items()}}
+    if args.model_name_or_path:
+        config = GReFELConfig.from_pretrained(args.model_name_or_path, **names, **args.model)
+        model = GReFELForImageClassification.from_pretrained(args.model_name_or_path, config=config)
+    else:
+        model = GReFELForImageClassification(GReFELConfig.from_size(args.size, **names, **args.model))
     pyramid = model.grefel.pyramid
     for path, backbone in (
         (args.image_backbone, pyramid.image_backbone),
@@ -87,8 +94,50 @@ def build_model(args: argparse.Namespace) -> GReFELForImageClassification:
         if path and not Path(path).is_file():
             raise FileNotFoundError(f"{path} does not exist; train/prepare_backbone.py makes such a file.")
         if path:
-            backbone.load_state_dict(load_file(path))
+            weights = load_file(path)
+            prefixes = ("landmark_backbone.", "landmark_head.")
+            if any(name.startswith(prefixes) for name in weights):
+                parts = {p: {k.removeprefix(p): v for k, v in weights.items() if k.startswith(p)} for p in prefixes}
+                pyramid.landmark_backbone.load_state_dict(parts[prefixes[0]])
+                pyramid.landmark_head.load_state_dict(parts[prefixes[1]])
+            else:
+                backbone.load_state_dict(weights)
+    for module in frozen_stages(model, args.freeze_stages):
+        module.requires_grad_(False)
     return model
+
+
+def frozen_stages(model: GReFELForImageClassification, count: int) -> list[torch.nn.Module]:
+    """The first `count` of stem, stage1, stage2, stage3 of the image backbone."""
+    backbone = model.grefel.pyramid.image_backbone
+    return [backbone.stem, backbone.stage1, backbone.stage2, backbone.stage3][:count]
+
+
+class BalancedSampler(torch.utils.data.Sampler):
+    """Images drawn with replacement, classes with probability in proportion to frequency ** (1 - power)."""
+
+    def __init__(self, classes: torch.Tensor, power: float, seed: int):
+        counts = torch.bincount(classes).double()
+        self.weights = counts.pow(-power)[classes]
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int):
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed * 100003 + self.epoch)
+        yield from torch.multinomial(self.weights, len(self.weights), True, generator=generator).tolist()
+
+
+def holdout_mask(count: int, fraction: float) -> torch.Tensor:
+    """Which of `count` rows are held out of training: the same ones for any seed."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(20241))
+    mask = torch.zeros(count, dtype=torch.bool)
+    mask[order[: int(fraction * count)]] = True
+    return mask
 
 
 def parameter_groups(model: GReFELForImageClassification, args: argparse.Namespace) -> list[dict]:
@@ -104,11 +153,12 @@ def parameter_groups(model: GReFELForImageClassification, args: argparse.Namespa
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
-def make_loader(data, processor, label_column, batch_size, args, train: bool) -> torch.utils.data.DataLoader:
+def make_loader(data, processor, label_column, batch_size, args, train: bool, sampler=None):
     return torch.utils.data.DataLoader(
         FaceDataset(data, processor, label_column),
         batch_size=batch_size,
-        shuffle=train,
+        shuffle=train and sampler is None,
+        sampler=sampler,
         drop_last=train,  # batch norm wants whole batches
         num_workers=args.dataloader_num_workers,
         persistent_workers=args.dataloader_num_workers > 0,
@@ -192,11 +242,14 @@ class Log:
 def train_epoch(model, average, loader, processor, augment, optimizer, scheduler, accelerator, args, log, epoch, bar):
     """One pass over the loader. Returns False when --max_train_steps is reached."""
     model.train()
+    for module in frozen_stages(accelerator.unwrap_model(model, keep_torch_compile=False), args.freeze_stages):
+        module.eval()
     sums, count, since = dict.fromkeys(LOSS_TERMS, 0.0), 0, time.monotonic()
     for batch in loader:
         with accelerator.accumulate(model):
             images = normalize(augment(to_unit_range(batch["pixels"])), processor)
-            output = model(pixel_values=images, labels=batch["labels"])
+            labels = batch["labels"] ** args.label_sharpening
+            output = model(pixel_values=images, labels=labels / labels.sum(-1, keepdim=True))
             if not torch.isfinite(output.loss):
                 raise SystemExit(
                     f"The loss is {output.loss.item()} in epoch {epoch + 1}. Lower --learning_rate or go on without "
@@ -248,9 +301,13 @@ def main(args: argparse.Namespace):
         eval_data = load_ferplus(args.dataset_dir, "validation", "majority")
     except (OSError, ValueError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
+    if args.holdout_fraction:
+        train_data = train_data.select((~holdout_mask(len(train_data), args.holdout_fraction)).nonzero().flatten().tolist())
+    classes = torch.tensor(train_data.with_format("numpy", columns=["distribution"])["distribution"][:]).argmax(-1)
+    sampler = BalancedSampler(classes, args.balance_power, args.seed) if args.balance_power else None
     side = model.config.image_size
     processor = GReFELImageProcessor(size={"height": side, "width": side}, do_grayscale=True)
-    train_loader = make_loader(train_data, processor, "distribution", args.per_device_train_batch_size, args, True)
+    train_loader = make_loader(train_data, processor, "distribution", args.per_device_train_batch_size, args, True, sampler)
     eval_loader = make_loader(eval_data, processor, "label", args.per_device_eval_batch_size, args, False)
 
     average = moving_average(model, args.ema_decay)
@@ -274,6 +331,8 @@ def main(args: argparse.Namespace):
     last_epoch = min(args.num_train_epochs, args.stop_after_epoch or args.num_train_epochs)
     for epoch in range(first_epoch, last_epoch):
         train_loader.set_epoch(epoch)
+        if sampler is not None:
+            sampler.set_epoch(epoch)
         more = train_epoch(
             model, average, train_loader, processor, augment, optimizer, scheduler, accelerator, args, log, epoch, bar
         )
