@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from ferplus_files import write_ferplus
+from adapter_trees import brightness
+from ferplus_files import write_ferplus, write_ferplus_csv
 
-from ferplus import load_ferplus, majority_labels, vote_distributions
+from adapters.ferplus import EMOTIONS, load, load_ferplus, majority_labels, vote_distributions
 from metrics import classification_metrics
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
@@ -41,6 +42,61 @@ def test_load(tmp_path):
         load_ferplus(tmp_path, "train", "majority")
     with pytest.raises(ValueError, match="majority, probability"):
         load_ferplus(tmp_path, "validation", "votes")
+
+
+CSV_ROWS = [
+    # The numbers in the names are no row numbers, and a row without a name is no part of FER+.
+    ("Training", "fer0000000.png", [4, 6, 0, 0, 0, 0, 0, 0, 0, 0], 11),
+    ("Training", "", [0, 0, 0, 0, 0, 0, 0, 0, 0, 10], 22),
+    ("Training", "fer0000002.png", [5, 5, 0, 0, 0, 0, 0, 0, 0, 0], 33),
+    ("Training", "fer0000007.png", [0, 0, 0, 0, 0, 0, 2, 7, 1, 0], 44),
+    ("PublicTest", "fer0028638.png", [0, 0, 10, 0, 0, 0, 0, 0, 0, 0], 11),
+    ("PublicTest", "fer0028639.png", [0, 0, 0, 10, 0, 0, 0, 0, 0, 0], 55),
+    ("PrivateTest", "fer0032220.png", [0, 0, 0, 0, 10, 0, 0, 0, 0, 0], 66),
+]
+
+
+def test_csv_files_are_joined_by_row(tmp_path):
+    write_ferplus_csv(tmp_path, CSV_ROWS)
+    splits, label_names = load(tmp_path, "probability")
+    assert label_names == EMOTIONS
+    train = splits["train"]
+    assert train["name"] == ["fer0000000.png", "fer0000002.png", "fer0000007.png"]
+    assert [brightness(image) for image in train["image"]] == [11, 33, 44]
+    assert train[0]["image"].mode == "L" and train[0]["image"].size == (48, 48)
+    assert train[0]["distribution"][:2] == pytest.approx([0.4, 0.6])
+    assert train[2]["distribution"][6:] == pytest.approx([2 / 9, 7 / 9])
+    assert splits["validation"]["label"] == [2, 3]
+    assert splits["validation"]["duplicate_of"] == ["fer0000000.png", None]
+    assert [brightness(image) for image in splits["test"]["image"]] == [66]
+    majority = load(tmp_path, "majority").splits["train"]
+    assert majority["label"] == [1, 7] and majority["name"] == ["fer0000000.png", "fer0000007.png"]
+
+
+def test_changed_csv_files_are_read_anew(tmp_path):
+    write_ferplus_csv(tmp_path, CSV_ROWS)
+    assert len(load_ferplus(tmp_path, "validation", "majority")) == 2
+    write_ferplus_csv(tmp_path, CSV_ROWS[:5])
+    assert len(load_ferplus(tmp_path, "validation", "majority")) == 1
+
+
+def test_csv_files_that_do_not_belong_together(tmp_path):
+    write_ferplus_csv(tmp_path, CSV_ROWS)
+    votes = (tmp_path / "fer2013new.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "fer2013new.csv").write_text("".join(votes[:-1]))
+    with pytest.raises(ValueError, match="they part at line 8"):
+        load_ferplus(tmp_path, "train", "majority")
+    (tmp_path / "fer2013new.csv").write_text("".join(votes).replace(",NF", ",not_a_face"))
+    with pytest.raises(ValueError, match="fer2013new.csv has no column NF"):
+        load_ferplus(tmp_path, "train", "majority")
+    (tmp_path / "fer2013new.csv").write_text("".join(votes))
+    faces = tmp_path / "fer2013.csv"
+    faces.write_text(faces.read_text().replace("33 33 33", "33 33", 1))
+    with pytest.raises(ValueError, match="line 4"):
+        load_ferplus(tmp_path, "train", "majority")
+    faces.unlink()
+    with pytest.raises(FileNotFoundError, match="fer2013.csv does not exist"):
+        load_ferplus(tmp_path, "train", "majority")
 
 
 def test_the_real_set_has_the_published_counts(shared):

@@ -1,31 +1,19 @@
-"""Training and evaluation, launched as a user launches them, on a tiny model and made-up faces."""
+"""Training, evaluation and placing the anchors, launched as a user launches them, on a tiny model and made-up faces."""
 
 import json
-import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, tiny_config
 from ferplus_files import write_ferplus
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from training_runs import log_entries, run, write_faces, write_recipe
 
 from fit_anchors import class_centers, spread
-from grefel_hf import GReFELForImageClassification
-
-LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-
-
-def run(*arguments) -> subprocess.CompletedProcess:
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=REPOSITORY, env=env, capture_output=True, text=True
-    )
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from train import parse_args
 
 
 @pytest.fixture(scope="module")
@@ -39,68 +27,56 @@ def ferplus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
-    """The tiny model's config as a recipe."""
-    kept = ("image_size", "image_backbone_size", "landmark_backbone_size", "window_sizes", "hidden_size")
-    kept += ("intermediate_size", "num_attention_heads", "classifier_hidden_size", "num_anchors")
-    config = tiny_config()
-    model = {name: getattr(config, name) for name in kept}
-    model["window_sizes"] = list(model["window_sizes"])
-    file = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    settings = {"model": model, "per_device_train_batch_size": 16, "num_train_epochs": 2, "learning_rate": "3e-3"}
-    settings |= {"dataloader_num_workers": 0, "ema_decay": 0.5, "logging_steps": 1, "backbone_learning_rate": 1e-3}
-    file.write_text(yaml.safe_dump(settings))
-    return file
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "tiny.yaml")
 
 
 @pytest.fixture(scope="module")
 def trained(ferplus, recipe, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
-    done = run(
-        *LAUNCH, "train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--output_dir", out, "--seed", 3
-    )
+    flags = ["--seed", 3, "--report_to", "tensorboard", "--do_grayscale", "--hub_token", "hf_secret"]
+    words = ["train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--output_dir", out, *flags]
+    done = run(*words, processes=1)
     assert done.returncode == 0, done.stderr
     return out
 
 
-def test_training_leaves_a_model_a_log_and_results(trained):
+def test_training_leaves_a_model_and_a_log(trained):
     model = GReFELForImageClassification.from_pretrained(trained / "best")
     assert model.config.id2label[7] == "contempt" and model.dtype == torch.float32
     assert load_file(trained / "best" / "model.safetensors")["anchors.positions"].dtype == torch.float16
-    entries = [json.loads(line) for line in (trained / "training_log.jsonl").read_text().splitlines()]
-    steps = [entry for entry in entries if "step" in entry]
+    assert GReFELImageProcessor.from_pretrained(trained / "best").do_grayscale
+    steps = log_entries(trained)
     assert [entry["step"] for entry in steps] == list(range(1, 9))
     assert all(entry["loss"] > 0 and entry["anchor_loss"] >= 0 for entry in steps)
+    evaluations = log_entries(trained, evaluations=True)
+    assert [(entry["epoch"], entry["step"]) for entry in evaluations] == [(1, 4), (2, 8)]
+    assert [path.name for path in sorted(trained.glob("checkpoint-*"))] == ["checkpoint-4", "checkpoint-8"]
+
+
+def test_results_tell_what_made_them(trained, recipe, ferplus):
     results = json.loads((trained / "all_results.json").read_text())
     assert results["args"]["seed"] == 3 and results["args"]["learning_rate"] == 3e-3
     assert results["best"]["corrected"]["samples"] == 24 and len(results["commit"]) in (7, 40)
+    assert results["class_counts"] == dict.fromkeys(results["class_counts"], 8) and len(results["class_counts"]) == 8
+    assert results["torch"] == torch.__version__ and "--seed 3" in results["command"]
+    assert not any("hf_secret" in file.read_text() for file in trained.glob("*.*"))
+    # The recipe that ran makes the same run again.
+    words = ["--output_dir", "elsewhere", "--config", str(trained / "recipe.yaml")]
+    again, first = vars(parse_args(words)), results["args"]
+    assert {name for name in first if first[name] != again[name]} == {"config", "output_dir"}
 
 
-def test_resuming_ends_with_the_same_weights(ferplus, recipe, trained, tmp_path):
-    command = [*LAUNCH, "train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--seed", 3]
-    # The schedule is that of two epochs; the run only stops after one.
-    done = run(*command, "--output_dir", tmp_path, "--stop_after_epoch", 1)
-    assert done.returncode == 0, done.stderr
-    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-epoch-1"]
-    done = run(*command, "--output_dir", tmp_path, "--resume_from_checkpoint", "latest")
-    assert done.returncode == 0, done.stderr
-    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-epoch-2"]
-    for name in ("model.safetensors", "custom_checkpoint_0.pkl"):
-        one, other = (folder / "checkpoint-epoch-2" / name for folder in (trained, tmp_path))
-        if name.endswith("safetensors"):
-            one, other = load_file(one), load_file(other)
-        else:
-            one, other = torch.load(one), torch.load(other)
-        assert all(torch.equal(value, other[key]) for key, value in one.items())
-
-
-def test_the_schedule_counts_optimiser_steps(ferplus, recipe, tmp_path):
-    command = [*LAUNCH, "train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--output_dir", tmp_path]
-    done = run(*command, "--gradient_accumulation_steps", 2)
-    assert done.returncode == 0, done.stderr
-    entries = [json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()]
-    rates = [entry["learning_rate"] for entry in entries if "step" in entry]
-    # Two epochs of four batches: a cosine over four steps. Stepped at every batch it would be over after two.
-    assert rates == pytest.approx([3e-3 * (1 + math.cos(math.pi * step / 4)) / 2 for step in (1, 2, 3, 4)], abs=1e-6)
+def test_trackers_get_every_figure(trained):
+    events = EventAccumulator(str(trained / "tracking" / "grefel")).Reload()
+    names = {"loss", "classification_loss", "anchor_loss", "center_loss", "learning_rate", "images_per_second"}
+    names |= {f"{part}_confidence" for part in ("primary", "geometric", "attentive", "corrected")}
+    wanted = {f"train/{name}" for name in names}
+    wanted |= {
+        f"validation/{part}/{name}" for part in ("primary", "corrected") for name in ("accuracy", "macro_recall")
+    }
+    assert wanted <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("validation/corrected/accuracy")] == [4, 8]
 
 
 def test_evaluation_repeats_what_training_measured(ferplus, trained, tmp_path):
@@ -141,17 +117,45 @@ def test_class_centers_and_their_spread_by_hand():
         class_centers(embedding, labels, count=3, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("recipe_text", "flags", "message"),
-    [
-        ("no_such_flag: 1", [], "no_such_flag"),
-        ("model: {num_anchors: 0}", [], "num_anchors"),
-        ("", ["--dataset_dir", "nowhere"], "nowhere"),
-        ("", ["--image_backbone", "nothing.safetensors"], "nothing.safetensors"),
-    ],
-)
-def test_bad_input_ends_with_a_message(ferplus, tmp_path, recipe_text, flags, message):
-    (tmp_path / "recipe.yaml").write_text(recipe_text)
-    common = ["--config", tmp_path / "recipe.yaml", "--dataset_dir", ferplus, "--output_dir", tmp_path / "out"]
-    done = run("train/train.py", *common, *flags)
-    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+def test_fine_tuning_on_a_folder_of_ones_own(trained, tmp_path):
+    """A checkpoint of other classes, its backbone frozen; no validation; steps of two batches."""
+    faces = write_faces(tmp_path / "faces", 50)
+    recipe = {
+        "model_name_or_path": str(trained / "best"),
+        "freeze_image_backbone": True,
+        "validation_fraction": 0,
+        "gradient_accumulation_steps": 2,
+        "gradient_checkpointing": True,
+        "optimizer": "adam",
+        "lr_scheduler_type": "exponential",
+        "lr_decay": 0.5,
+        "warmup_steps": 1,
+        "label_smoothing": 0.1,
+        "class_weighting": "inverse_frequency",
+        "resize_size": 72,
+        "refinement": True,
+        "samples_per_class": 16,
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 8,
+        "learning_rate": 1e-3,
+        "dataloader_num_workers": 0,
+        "logging_steps": 1,
+        "ema_decay": 0,
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    out = tmp_path / "out"
+    done = run("train/train.py", "--config", tmp_path / "recipe.yaml", "--train_dir", faces, "--output_dir", out)
+    assert done.returncode == 0, done.stderr
+    assert "Without validation images nothing is measured" in done.stdout
+    # Six batches an epoch are three optimiser steps; the first step warms up.
+    assert [entry["learning_rate"] for entry in log_entries(out)] == [1e-3, 1e-3, 5e-4, 5e-4, 5e-4, 2.5e-4]
+    assert json.loads((out / "all_results.json").read_text())["best"] == {"epoch": 2, "step": 6}
+
+    model = GReFELForImageClassification.from_pretrained(out / "best")
+    assert list(model.config.id2label.values()) == ["anger", "happiness", "neutral"]
+    assert model.config.class_weights == pytest.approx([0.98, 0.98, 1.04], abs=0.01)
+    before = load_file(trained / "best" / "model.safetensors")
+    after = load_file(out / "best" / "model.safetensors")
+    frozen = [name for name in before if "_backbone." in name]
+    assert frozen and all(torch.equal(before[name], after[name]) for name in frozen)
+    assert not torch.equal(before["grefel.gate.squeeze.weight"], after["grefel.gate.squeeze.weight"])

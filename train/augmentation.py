@@ -1,40 +1,218 @@
-"""Augmentation of face batches on the training device, with kornia."""
+"""
+Heavy augmentation of face batches on the training device (paper, section 4.1), and mixup.
 
-import kornia.augmentation as K
+Plain torch: one resampling does flip, rotation, scale, shift and crop, one matrix product all colours, and the
+costlier steps see only the images that drew them. That is about ten times as fast on a CPU as the same steps of
+kornia 0.9, whose sharpening and JPEG alone take 290 ms for 64 faces of 112 pixels on one thread.
+
+Every random number is drawn on the CPU from torch's global generator, so that seeding torch before a batch settles the
+batch on any device, and no step waits for a GPU.
+"""
+
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import nn
+
+MAX_STRENGTH = 1.5
+
+# Luma and two chroma channels of RGB (YIQ). The rows of the chroma sum to 0: grey pixels have none.
+RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+YIQ_TO_RGB = RGB_TO_YIQ.inverse()
 
 
 class FaceAugmentation(nn.Module):
     """
-    Flip, small rotation, shift and scale, brightness and contrast, sharpening, and random erasing.
+    Random crop, flip, rotation, scale, shift, colours, greyscale, blur or sharpening, JPEG-like noise and erasing.
 
-    `strength` scales the ranges of all but the flip: 0 leaves only that, 1 is the recipe of grefel-small.
     Rotation, shift and scale are those by which face detectors disagree about one face; sharpening stands for the
-    crops of real photos, which are sharper than upscaled training faces.
+    crops of real photos, which are sharper than upscaled training faces. On grey images the changes of hue and
+    saturation do nothing.
 
-    `forward` maps images (B, 3, S, S) in [0, 1] to the same.
+    Args:
+        size: side of the result in pixels.
+        strength: in [0, 1.5], scales the ranges, and the chance of greyscale, blur, sharpening and JPEG. 0 leaves
+            flip and crop.
+
+    `forward` maps images (B, 3, R, R) in [0, 1] with R >= size to (B, 3, size, size) in [0, 1]: a window of that size
+    at a random place, which is the whole image where R is `size`.
     """
 
-    def __init__(self, strength: float = 1.0):
+    def __init__(self, size: int, strength: float = 1.0):
         super().__init__()
-        layers = [K.RandomHorizontalFlip(p=0.5)]
-        if strength > 0:
-            layers += [
-                K.RandomAffine(
-                    degrees=15.0 * strength,
-                    translate=(0.07 * strength, 0.07 * strength),
-                    scale=(1 - 0.15 * strength, 1 + 0.15 * strength),
-                    padding_mode="border",
-                    p=0.9,
-                ),
-                K.RandomBrightness((1 - 0.15 * strength, 1 + 0.15 * strength), p=0.7),
-                K.RandomContrast((1 - 0.3 * strength, 1 + 0.3 * strength), p=0.7),
-                K.RandomSharpness(1.0 * strength, p=0.15),
-                K.RandomErasing(scale=(0.02, 0.02 + 0.13 * strength), ratio=(0.4, 2.5), value=0.5, p=0.3),
-            ]
-        self.layers = nn.Sequential(*layers)
+        if not 0 <= strength <= MAX_STRENGTH:
+            raise ValueError(f"The strength of the augmentation is between 0 and {MAX_STRENGTH}, not {strength}.")
+        self.size = size
+        self.strength = strength
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.layers(images).clamp(0.0, 1.0)
+        count, resolution = len(images), images.shape[-1]
+        if images.shape[1:] != (3, resolution, resolution) or resolution < self.size:
+            raise ValueError(
+                f"Images of shape {tuple(images.shape)} do not become (B, 3, {self.size}, {self.size}): they must be "
+                "square, with three channels, and not smaller than that."
+            )
+        images = resample(images, random_windows(count, resolution, self.size, self.strength), self.size)
+        if self.strength == 0:
+            return images
+        images = random_colours(images, self.strength)
+        for chance, change in ((0.3, random_sharpness), (0.2, random_compression)):
+            chosen = draw(count, chance * self.strength).nonzero().squeeze(1).to(images.device)
+            if len(chosen):
+                images[chosen] = change(images[chosen], self.strength)
+        boxes = random_boxes(count, self.size, self.strength, chance=0.3).to(images.device)
+        return images.masked_fill_(boxes, 0.5).clamp_(0.0, 1.0)
+
+
+def draw(count: int, chance: float) -> torch.Tensor:
+    """(count,) bool, each true with that chance."""
+    return torch.rand(count) < chance
+
+
+def uniform(count: int, low: float, high: float) -> torch.Tensor:
+    return torch.empty(count).uniform_(low, high)
+
+
+def random_windows(count: int, resolution: int, size: int, strength: float) -> torch.Tensor:
+    """
+    Where in the image (R, R) each result (size, size) is sampled.
+
+    Returns:
+        (count, 2, 3) affine maps from the result's coordinates to the image's, both in [-1, 1] from edge to edge.
+    """
+    turned = draw(count, 0.9)
+    angle = turned * torch.deg2rad(uniform(count, -15.0, 15.0) * strength)
+    zoom = 1 + turned * uniform(count, -0.15, 0.15) * strength
+    shift = turned[:, None] * uniform(2 * count, -0.07, 0.07).view(-1, 2) * strength  # of the result's side
+    mirror = torch.where(draw(count, 0.5), -1.0, 1.0)
+    corner = torch.randint(resolution - size + 1, (count, 2))  # of the window, in pixels
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    linear = torch.stack([cos * mirror, -sin, sin * mirror, cos], -1).view(-1, 2, 2) * (size / resolution)
+    centre = (2 * corner + size) / resolution - 1 + 2 * shift * (size / resolution)
+    return torch.cat([linear, centre[:, :, None]], -1)
+
+
+def resample(images: torch.Tensor, windows: torch.Tensor, size: int) -> torch.Tensor:
+    """Images (B, C, R, R) at the places of `random_windows` -> (B, C, size, size); edges are continued outwards."""
+    grid = F.affine_grid(windows.to(images), (len(images), 1, size, size), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def random_colours(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """
+    Contrast, brightness, saturation, hue and greyscale of images (B, 3, S, S), as one map of RGB.
+
+    Contrast is about the image's mean luma, so that bright faces do not wash out. Saturation is the length and hue the
+    direction of the two chroma channels; greyscale leaves none.
+    """
+    count = len(images)
+    contrast = 1 + draw(count, 0.7) * uniform(count, -0.3, 0.3) * strength
+    brightness = draw(count, 0.7) * uniform(count, -0.2, 0.2) * strength
+    coloured = draw(count, 0.7)
+    saturation = 1 + coloured * uniform(count, -0.5, 0.5) * strength
+    saturation = saturation * ~draw(count, 0.1 * strength)
+    hue = coloured * torch.deg2rad(uniform(count, -15.0, 15.0) * strength)
+    one, zero = torch.ones(count), torch.zeros(count)
+    cos, sin = saturation * hue.cos(), saturation * hue.sin()
+    chroma = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], -1).view(-1, 3, 3)
+    matrices = contrast[:, None, None] * (YIQ_TO_RGB @ chroma @ RGB_TO_YIQ)
+    mean_luma = images.mean((2, 3)) @ RGB_TO_YIQ[0].to(images)
+    offsets = (1 - contrast).to(images) * mean_luma + brightness.to(images)
+    return mix_channels(images, matrices, offsets).clamp_(0.0, 1.0)
+
+
+def mix_channels(images: torch.Tensor, matrices: torch.Tensor, offsets: torch.Tensor | None = None) -> torch.Tensor:
+    """Images (B, 3, H, W) with every pixel multiplied by (B, 3, 3) or (3, 3), plus (B,)."""
+    matrices = matrices.to(images).expand(len(images), 3, 3)
+    offsets = images.new_zeros(()) if offsets is None else offsets.view(-1, 1, 1)
+    return torch.baddbmm(offsets, matrices, images.flatten(2)).view_as(images)
+
+
+def random_sharpness(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """Blurs one half of the images (n, 3, S, S), and adds to the other what a blur takes away."""
+    count, size = len(images), images.shape[-1]
+    widest = 0.018 * strength * size  # standard deviation in pixels: 2 of 112
+    smooth = gaussian_blur(images, uniform(count, 0.1 * widest, widest), radius=math.ceil(2.5 * widest))
+    gain = torch.where(draw(count, 0.5), torch.zeros(count), 1 + uniform(count, 0.0, 1.5) * strength)
+    return torch.lerp(smooth, images, gain.to(images).view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
+
+
+def gaussian_blur(images: torch.Tensor, deviations: torch.Tensor, radius: int) -> torch.Tensor:
+    """Images (n, C, H, W), each blurred by a Gaussian of its own standard deviation (n,) in pixels."""
+    offsets = torch.arange(-radius, radius + 1)
+    kernels = torch.softmax(-0.5 * (offsets / deviations[:, None]) ** 2, -1).to(images)  # (n, 2 radius + 1)
+    images = F.pad(images, (radius,) * 4, mode="replicate").transpose(0, 1)  # (C, n, ...): one kernel per channel
+    images = F.conv2d(images, kernels[:, None, None, :], groups=len(kernels))
+    return F.conv2d(images, kernels[:, None, :, None], groups=len(kernels)).transpose(0, 1)
+
+
+def random_compression(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """JPEG's loss without its files: the cosine coefficients of 8x8 blocks (n, 3, S, S) rounded to random steps."""
+    count, size = len(images), images.shape[-1]
+    # Steps that grow with frequency and are coarser for chroma, about those of JPEG's example tables (ITU-T T.81,
+    # annex K) at scale 1, which is quality 50; 2.5 is quality 20.
+    frequency = torch.arange(8.0)[:, None] + torch.arange(8.0)
+    luma = (10 + frequency**2).clamp(max=100) / 255
+    table = torch.stack([luma, 2 * luma, 2 * luma])
+    steps = uniform(count, 0.3, 0.3 + 2.2 * strength).view(-1, 1, 1, 1) * table.view(3, 1, 64)  # (n, 3, 1, 64)
+    steps = steps.to(images)
+    transform = block_cosine_transform().to(images)
+
+    padding = -size % 8
+    blocks = F.pad(images, (0, padding, 0, padding), mode="replicate")
+    blocks = mix_channels(blocks, RGB_TO_YIQ)
+    blocks = blocks.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (n, 3, S/8, S/8, 8, 8)
+    coefficients = blocks.reshape(count, 3, -1, 64) @ transform.T
+    coefficients = (coefficients / steps).round_() * steps
+    blocks = (coefficients @ transform).view_as(blocks).transpose(3, 4)
+    images = blocks.reshape(count, 3, size + padding, size + padding)[..., :size, :size]
+    return mix_channels(images, YIQ_TO_RGB)
+
+
+def block_cosine_transform() -> torch.Tensor:
+    """(64, 64): the orthonormal two-dimensional DCT-II of flattened 8x8 blocks."""
+    index = torch.arange(8.0)
+    cosines = torch.cos(math.pi / 8 * index[:, None] * (index + 0.5)) / 2
+    cosines[0] /= math.sqrt(2)
+    return torch.kron(cosines, cosines)
+
+
+def random_boxes(count: int, size: int, strength: float, chance: float) -> torch.Tensor:
+    """(count, 1, size, size) bool: one box in those images that draw it, of 2 to 2 + 13 * strength % of the image."""
+    area = draw(count, chance) * uniform(count, 0.02, 0.02 + 0.13 * strength)
+    ratio = uniform(count, math.log(0.4), math.log(2.5)).exp()  # height to width
+    sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], -1) * size  # (count, 2): height, width
+    start = torch.rand(count, 2) * (size - sides)
+    pixels = torch.arange(size) + 0.5
+    inside = (pixels >= start[..., None]) & (pixels < (start + sides)[..., None])  # (count, 2, size)
+    return (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
+
+
+def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Mixup (Zhang et al., 2018): each image is blended with another of the batch, and their targets alike.
+
+    The share is drawn from Beta(alpha, alpha) for each image rather than for the batch: every batch then holds
+    nearly clean and strongly mixed faces, and the size of its loss does not jump with one number.
+
+    Args:
+        images: (B, 3, S, S).
+        targets: (B, N) distributions.
+        alpha: above 0; 0.2 is mild, 1 mixes uniformly.
+
+    Returns:
+        Images and targets of the same shapes.
+    """
+    if alpha <= 0:
+        raise ValueError(f"mixup needs an alpha above 0, not {alpha}; without mixup, do not call it.")
+    if targets.ndim != 2 or not targets.is_floating_point():
+        raise ValueError("mixup blends distributions (B, N): turn class ids into one-hot rows first.")
+    count = len(images)
+    share = torch.distributions.Beta(alpha, alpha).sample((count,)).to(images)
+    partner = torch.randperm(count).to(images.device)
+    return (
+        torch.lerp(images[partner], images, share.view(-1, 1, 1, 1)),
+        torch.lerp(targets[partner], targets, share.to(targets).view(-1, 1)),
+    )

@@ -1,29 +1,72 @@
 """Exponential moving average of a model's weights, without the weight of its random start."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 
 
-def moving_average(model: torch.nn.Module, decay: float) -> AveragedModel:
+class WeightAverage:
     """
-    A copy of the model that follows it, batch norm statistics included.
+    Follows the parameters and buffers of a model, batch norm statistics included.
 
     After n updates the decay is min(decay, (1 + n) / (10 + n)). A constant one would leave decay ** n of the random
     start in the average: 17 % after two epochs of 443 steps at 0.998.
+
+    It keeps one tensor beside each tensor that this process holds, so the model may be compiled, replicated or sharded
+    (make the average after `accelerator.prepare`): under FSDP 2 each process averages its own shard. Evaluation and
+    saving happen inside `swapped_in`.
     """
-    return AveragedModel(model, multi_avg_fn=_warmed_up(decay), use_buffers=True)
 
+    def __init__(self, model: torch.nn.Module, decay: float):
+        self.model = model
+        self.decay = decay
+        self.updates = 0
+        self.tensors = [tensor.clone() for tensor in local_tensors(model)]
 
-def _warmed_up(decay: float) -> Callable:
     @torch.no_grad()
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], updates: torch.Tensor | int):
-        share = 1.0 - min(decay, (1 + int(updates)) / (10 + int(updates)))
-        for average, value in zip(averaged, current):
+    def update(self):
+        """Take in the model's weights as they are after an optimiser step. The first call copies them."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 0.0
+        for average, value in zip(self.tensors, local_tensors(self.model)):
             if average.is_floating_point():
-                average.lerp_(value, share)
+                average.lerp_(value, 1.0 - decay)
             else:  # counters of batches
                 average.copy_(value)
+        self.updates += 1
 
-    return update
+    @contextmanager
+    def swapped_in(self) -> Iterator[None]:
+        """The model has the averaged weights within the block, and its own again, bit for bit, after it."""
+        current = [tensor.clone() for tensor in local_tensors(self.model)]
+        copy_into(self.model, self.tensors)
+        try:
+            yield
+        finally:
+            copy_into(self.model, current)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"updates": self.updates, "tensors": self.tensors}
+
+    def load_state_dict(self, state: dict[str, Any]):
+        self.updates = state["updates"]
+        for average, value in zip(self.tensors, state["tensors"], strict=True):
+            average.copy_(value)
+
+
+def local_tensors(model: torch.nn.Module) -> list[torch.Tensor]:
+    """What this process holds of each parameter and buffer, sharing its memory."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()  # the root keeps whole parameters after a forward pass, and would go on with them
+    tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+    return [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+
+
+@torch.no_grad()
+def copy_into(model: torch.nn.Module, values: list[torch.Tensor]):
+    for tensor, value in zip(local_tensors(model), values, strict=True):
+        tensor.copy_(value)

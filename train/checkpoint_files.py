@@ -1,10 +1,15 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all, and the files of a model."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 
 
 @contextmanager
@@ -18,10 +23,70 @@ def replaced_folder(folder: str | Path) -> Iterator[Path]:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    yield partial
+    try:
+        yield partial
+        flush_folder(partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.replace(folder, old)
     os.replace(partial, folder)
+    flush(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_replaced(folder: Path):
+    """Put back a folder whose replacement was interrupted between its two renames."""
+    old = folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+
+
+def replaced_text(file: Path, text: str):
+    """Write a text file that has its old content or the new one, whatever happens."""
+    partial = file.with_name(file.name + ".partial")
+    partial.write_text(text)
+    flush(partial)
+    os.replace(partial, file)
+
+
+def flush_folder(folder: Path):
+    """Have the disk hold every file of a folder, and the folder's list of them."""
+    for path in (*folder.rglob("*"), folder):
+        flush(path)
+
+
+def flush(path: Path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_model(
+    model: GReFELForImageClassification,
+    processor: GReFELImageProcessor,
+    folder: str | Path,
+    state: dict[str, torch.Tensor] | None = None,
+):
+    """
+    Weights in half precision (they load as float32, which the config names), config and processor.
+
+    Args:
+        state: the weights, where they are not those of `model`.
+
+    Raises:
+        OSError: the disk takes no more. What was in `folder` is still there.
+    """
+    state = model.state_dict() if state is None else state
+    state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    try:
+        with replaced_folder(folder) as partial:
+            model.save_pretrained(partial, state_dict=state)
+            processor.save_pretrained(partial)
+    except SafetensorError as error:
+        raise OSError(f"{folder} could not be written: {error}") from error

@@ -21,14 +21,14 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 import grefel_hf  # noqa: F401  (registers the Auto classes)
 from evaluation import balancing_metrics, predict
 from face_dataset import FaceDataset
-from ferplus import EMOTIONS, load_ferplus
+from adapters.ferplus import EMOTIONS, load_ferplus
 from metrics import recall_by_class
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="folder or Hub id")
-    parser.add_argument("--dataset_dir", required=True, help="FER+ folder of parquet files (see train/ferplus.py)")
+    parser.add_argument("--dataset_dir", required=True, help="FER+ folder of parquet files (see train/adapters/ferplus.py)")
     parser.add_argument("--split", default="validation")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--output", type=Path, help="JSON file for the metrics")

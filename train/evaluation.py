@@ -1,17 +1,22 @@
 """A model over a dataset: distributions and labels, gathered over processes, every sample once."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from face_dataset import normalize, to_unit_range
-from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf import GReFELImageProcessor
 from metrics import classification_metrics
+
+CONFIDENCES = ("primary_confidence", "geometric_confidence", "attentive_confidence", "corrected_confidence")
 
 
 @torch.no_grad()
 def predict(
-    model: GReFELForImageClassification,
+    model: Callable,
     loader: DataLoader,
     processor: GReFELImageProcessor,
     accelerator: Accelerator,
@@ -21,12 +26,13 @@ def predict(
     Args:
         model: in eval mode, on the accelerator's device.
         loader: prepared by the accelerator; batches of `FaceDataset`.
-        flip: average each distribution with that of the mirrored image.
+        flip: average each distribution, and each confidence, with that of the mirrored image.
 
     Returns:
-        `primary` and `corrected` distributions (M, N) and `labels` (M,) or (M, N), on the CPU, in the loader's order.
+        `primary` and `corrected` distributions (M, N), `labels` (M,) or (M, N) and the confidences (M,) of the parts
+        that the model has, on the CPU, in the loader's order.
     """
-    gathered: dict[str, list[torch.Tensor]] = {"primary": [], "corrected": [], "labels": []}
+    gathered: dict[str, list[torch.Tensor]] = {}
     for batch in loader:
         images = normalize(to_unit_range(batch["pixels"]), processor)
         views = [images, images.flip(-1)] if flip else [images]
@@ -36,12 +42,21 @@ def predict(
             "corrected": torch.stack([o.logits.softmax(-1) for o in outputs]).mean(0),
             "labels": batch["labels"],
         }
+        for name in CONFIDENCES:
+            if outputs[0].get(name) is not None:
+                results[name] = torch.stack([o[name] for o in outputs]).mean(0)
         for name, values in accelerator.gather_for_metrics(results).items():
-            gathered[name].append(values.cpu())
+            gathered.setdefault(name, []).append(values.cpu())
     return {name: torch.cat(values) for name, values in gathered.items()}
 
 
-def balancing_metrics(predictions: dict[str, torch.Tensor]) -> dict[str, dict[str, float]]:
-    """`classification_metrics` of the primary and of the corrected distribution."""
+def balancing_metrics(predictions: dict[str, torch.Tensor]) -> dict[str, dict[str, Any]]:
+    """`classification_metrics` of the primary and of the corrected distribution; soft labels count by their top."""
     labels = predictions["labels"]
+    labels = labels.argmax(-1) if labels.ndim == 2 else labels
     return {name: classification_metrics(predictions[name], labels) for name in ("primary", "corrected")}
+
+
+def mean_confidences(predictions: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Mean confidence of each distribution that the model has."""
+    return {name: predictions[name].mean().item() for name in CONFIDENCES if name in predictions}

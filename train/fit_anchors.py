@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from face_dataset import FaceDataset, normalize, to_unit_range
-from ferplus import load_ferplus
+from adapters.ferplus import load_ferplus
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.losses import anchor_loss, center_loss, classification_loss
 from grefel_hf.reliability_balancing import (

@@ -1,0 +1,65 @@
+"""What every adapter returns, and the small things that adapters share."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets.exceptions import DatasetsError
+
+
+class FaceSplits(NamedTuple):
+    """
+    A set of faces in the form that training reads.
+
+    `splits` has datasets by name ("train", and "validation" or "test" where the set has an official one), each with the
+    columns `image` and `label` (class ids) or `distribution` (N fractions), and `group` (video, subject, character)
+    where the set knows it. `label_names` are the classes in the order of their ids.
+    """
+
+    splits: dict[str, Dataset]
+    label_names: tuple[str, ...]
+
+
+def face_split(
+    files: Sequence[str], labels: Sequence[int], label_names: Sequence[str], groups: Sequence[str] | None = None
+) -> Dataset:
+    """A split of image files, which stay where they are and are decoded when they are read."""
+    features = Features({"image": Image(), "label": ClassLabel(names=list(label_names))})
+    columns = {"image": files, "label": labels}
+    if groups is not None:
+        features["group"] = Value("string")
+        columns["group"] = groups
+    return Dataset.from_dict(columns, features=features)
+
+
+def require(path: Path, what: str) -> Path:
+    """
+    The path itself.
+
+    Raises:
+        FileNotFoundError: it does not exist; the message tells that --dataset_dir must point at `what`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; point --dataset_dir at {what}.")
+    return path
+
+
+def read_column(split: Dataset, name: str) -> pa.Array:
+    """One column of a split, read without touching the images."""
+    column = split.select_columns(name).with_format("arrow")[:][name]
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """What `datasets` wraps in errors of its own comes out as the ValueError or OSError that it was."""
+    try:
+        yield
+    except DatasetsError as error:
+        if isinstance(error, OSError):
+            raise
+        cause = error.__cause__ or error
+        raise cause if isinstance(cause, OSError | ValueError) else ValueError(str(cause)) from error

@@ -1,0 +1,96 @@
+"""
+A sheet of augmented training faces, for a person to look at before a run.
+
+    python train/contact_sheet.py --dataset_dir FERPLUS --strength 1.0 --output sheet.png
+
+One face a row, from as many classes as there are rows: first the face as it is, with its class, then versions of it as
+training sees them.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from datasets import Dataset
+from PIL import Image, ImageDraw
+
+from augmentation import FaceAugmentation
+from face_data import add_data_arguments, class_ids, load_face_data, training_target_column
+from face_dataset import FaceDataset, to_unit_range
+from grefel_hf import GReFELImageProcessor
+from sampling import DataRefinementSampler
+
+GAP = 2  # pixels of white between faces
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_data_arguments(parser)
+    add = parser.add_argument
+    add("--output", required=True, help="PNG file to write.")
+    add("--strength", type=float, default=1.0, help="Strength of the augmentation, 0 to 1.5.")
+    add("--size", type=int, default=112, help="Side of the model's crops in pixels.")
+    add("--resize_size", type=int, help="Side to which faces are resized before the random crop (default: --size).")
+    add("--faces", type=int, default=8, help="Rows.")
+    add("--versions", type=int, default=9, help="Augmented versions of each face.")
+    add("--seed", type=int, default=0, help="Settles the faces and their versions.")
+    args = parser.parse_args(argv)
+    if min(args.faces, args.versions) < 1:
+        parser.error("--faces and --versions are at least 1.")
+    if args.streaming:
+        parser.error("The sheet picks faces from all classes, which a stream cannot give: leave out --streaming.")
+    return args
+
+
+def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:
+    """Indices of `count` random images in the order of their classes, about as many of each class."""
+    per_class = math.ceil(count / len(np.unique(labels)))
+    balanced = DataRefinementSampler(labels, None, len(labels), per_class, seed)
+    return sorted(list(balanced)[:count], key=lambda index: labels[index])
+
+
+def faces_of_size(split: Dataset, side: int) -> FaceDataset:
+    """Faces in colour, resized as training resizes them."""
+    processor = GReFELImageProcessor(size={"height": side, "width": side})
+    return FaceDataset(split, processor, training_target_column(split))
+
+
+def contact_sheet(rows: torch.Tensor, names: Sequence[str]) -> Image.Image:
+    """Faces (F, V, 3, S, S) in [0, 1] as F rows of V faces; `names` are written on the first of each row."""
+    faces, versions, _, size, _ = rows.shape
+    sheet = Image.new("RGB", (versions * (size + GAP) - GAP, faces * (size + GAP) - GAP), "white")
+    pixels = (rows * 255).round().byte().permute(0, 1, 3, 4, 2).numpy()  # (F, V, S, S, 3)
+    draw = ImageDraw.Draw(sheet)
+    for row in range(faces):
+        for column in range(versions):
+            sheet.paste(Image.fromarray(pixels[row, column]), (column * (size + GAP), row * (size + GAP)))
+        position = (3, row * (size + GAP) + 1)
+        draw.text(position, names[row], fill="white", stroke_width=1, stroke_fill="black")
+    return sheet
+
+
+def main(args: argparse.Namespace):
+    try:
+        augment = FaceAugmentation(args.size, args.strength)
+        data = load_face_data(args, splits=("train",))
+        labels = class_ids(data.train)
+        chosen = some_of_each_class(labels, args.faces, args.seed)
+        resize_size = args.resize_size or args.size
+        plain, larger = (faces_of_size(data.train, side) for side in (args.size, resize_size))
+        torch.manual_seed(args.seed)
+        rows = []
+        for index in chosen:
+            versions = augment(to_unit_range(larger[index]["pixels"]).expand(args.versions, -1, -1, -1))
+            rows.append(torch.cat([to_unit_range(plain[index]["pixels"])[None], versions]))
+        sheet = contact_sheet(torch.stack(rows), [data.label_names[labels[index]] for index in chosen])
+        sheet.save(args.output, format="PNG")
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot make the contact sheet: {error}")
+    print(f"{args.output}: {args.faces} faces, {args.versions} versions of each at strength {args.strength}.")
+
+
+if __name__ == "__main__":
+    main(parse_args())
