@@ -97,3 +97,14 @@ def test_schedules_by_hand():
     assert rates(5, *exponential, "--warmup_steps", "2") == pytest.approx([0, 0.5, 0.9, 0.9, 0.81])
     assert rates(4, "--warmup_ratio", "0") == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
     assert rates(4, "--warmup_ratio", "0.5", "--lr_scheduler_type", "linear") == pytest.approx([0, 0.5, 1, 0.5])
+
+
+def test_anchors_of_a_new_class_start_among_those_of_the_others():
+    source = model_of("anger", "fear")
+    with torch.no_grad():
+        source.anchors.positions.mul_(0.01).add_(3.0)
+    model = model_of("fear", "boredom")
+    load_weights(model, source)
+    assert torch.equal(model.anchors.positions[0], source.anchors.positions[1])
+    assert (model.anchors.positions[1] - 3.0).abs().max() < 0.1
+    assert len(model.anchors.positions[1].unique(dim=0)) == model.config.num_anchors

@@ -13,15 +13,16 @@ from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImagePro
 from grefel_hf.modeling_grefel import GReFELFeaturePyramid
 
 LANDMARK_HEAD = "landmark_head."
+ANCHORS = "anchors.positions"
 # Parameters with one row per class.
 CLASS_ROWS = (
     "primary_head.output.weight",
     "primary_head.output.bias",
-    "anchors.positions",
+    ANCHORS,
     "attentive_correction.classifier.weight",
     "attentive_correction.classifier.bias",
 )
-UNDECAYED = ("anchors.positions", "cls_token", "position_embeddings", "position_bias_table")
+UNDECAYED = (ANCHORS, "cls_token", "position_embeddings", "position_bias_table")
 
 
 def build_config(
@@ -87,7 +88,8 @@ def load_backbone(pyramid: GReFELFeaturePyramid, backbone: torch.nn.Module, path
 def load_weights(model: GReFELForImageClassification, source: GReFELForImageClassification):
     """
     Copy the weights of `source`. What it knows of a class goes to the class of the same name, whatever its id; classes
-    that it does not know keep their random start, and so do parts that it does not have.
+    that it does not know keep their random start (their anchors one among the others' anchors), and so do parts that it
+    does not have.
 
     Raises:
         ValueError: a weight has another shape.
@@ -106,6 +108,8 @@ def load_weights(model: GReFELForImageClassification, source: GReFELForImageClas
                 f"{name} has the shape {tuple(given.shape)} in the checkpoint and {tuple(weight.shape)} in this model: "
                 "leave out the --model entries that change it."
             )
+        if name == ANCHORS:  # far from every embedding, as random ones are, those of a new class would have no say
+            weight.copy_(given.mean((0, 1)) + given.flatten(0, 1).std(0) * torch.randn_like(weight))
         if by_class:
             weight[ids] = given[source_ids]
         else:
