@@ -103,6 +103,11 @@ def main(args: argparse.Namespace):
                     run_dir=output_dir,
                 )
             )
+    if accelerator.num_processes > 1:
+        # Freeing the model now can wait for ever: gloo's threads may still hold what belongs to its process group.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @contextlib.contextmanager
