@@ -362,6 +362,10 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
+    def get_input_embeddings(self) -> None:
+        """There is no table that tokens are looked up in; accelerate asks when it shards a model."""
+        return None
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)

@@ -16,13 +16,23 @@ MODEL_ENTRIES = ("image_size", "image_backbone_size", "landmark_backbone_size", 
 MODEL_ENTRIES += ("intermediate_size", "num_attention_heads", "classifier_hidden_size", "num_anchors")
 
 
-def command(*arguments, processes: int = 0) -> list[str]:
-    """A Python script with its arguments; by `accelerate launch` where a number of processes is given."""
+# The answers to `accelerate config` that README gives for FSDP.
+SHARDED = """--use_fsdp --fsdp_version 2 --fsdp_reshard_after_forward true --fsdp_offload_params false
+--fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP --fsdp_transformer_layer_cls_to_wrap GReFELCrossFusion,GReFELLayer
+--fsdp_state_dict_type SHARDED_STATE_DICT --fsdp_cpu_ram_efficient_loading false""".split()
+
+
+def command(*arguments, processes: int = 0, sharded: bool = False) -> list[str]:
+    """
+    A Python script with its arguments; by `accelerate launch` where a number of processes is given, under FSDP 2
+    where they are `sharded`.
+    """
     launcher = ["-m", "accelerate.commands.launch", "--num_machines", "1", "--num_processes", processes]
     launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     # `--cpu` starts one process, whatever number is given (MPI aside). The launcher for GPUs starts several, and
     # ACCELERATE_USE_CPU puts them on the CPU.
-    launcher += ["--multi_gpu", "--main_process_port", "0"] if processes > 1 else ["--cpu"]
+    several = SHARDED if sharded else ["--multi_gpu"]
+    launcher += [*several, "--main_process_port", "0"] if processes > 1 else ["--cpu"]
     return [sys.executable, *map(str, launcher if processes else []), *map(str, arguments)]
 
 
@@ -30,9 +40,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "ACCELERATE_USE_CPU": "true"}
 
 
-def run(*arguments, processes: int = 0, **variables: str) -> subprocess.CompletedProcess:
+def run(*arguments, processes: int = 0, sharded: bool = False, **variables: str) -> subprocess.CompletedProcess:
     """Run `command` to its end, with these environment variables too."""
-    words = command(*arguments, processes=processes)
+    words = command(*arguments, processes=processes, sharded=sharded)
     return subprocess.run(words, cwd=REPOSITORY, env=environment() | variables, capture_output=True, text=True)
 
 
