@@ -2,8 +2,8 @@
 Heavy augmentation of face batches on the training device (paper, section 4.1), and mixup.
 
 Plain torch: one resampling does flip, rotation, scale, shift and crop, one matrix product all colours, and the
-costlier steps see only the images that drew them. That is about ten times as fast on a CPU as the same steps of
-kornia 0.9, whose sharpening and JPEG alone take 290 ms for 64 faces of 112 pixels on one thread.
+costlier steps see only the images that drew them. That is about ten times as fast on one CPU thread as such steps of
+kornia 0.9 (tests/benchmarks/benchmark_augmentation.py).
 
 Every random number is drawn on the CPU from torch's global generator, so that seeding torch before a batch settles the
 batch on any device, and no step waits for a GPU.
