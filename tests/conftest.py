@@ -1,10 +1,14 @@
 """Fixtures that several tests share: tiny models, the bundled checkpoint, and where the shared data lies."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
-# Before anything imports huggingface_hub or gradio: tests never reach for the network.
+# Before anything imports huggingface_hub, datasets or gradio: tests never reach for the network, and leave nothing in
+# the user's caches.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="grefel-tests-")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import pytest
@@ -17,6 +21,10 @@ from grefel_hf import FacialExpressionPredictor, GReFELConfig, GReFELForImageCla
 REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared"
 LABELS = ["neutral", "happiness", "surprise"]
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
 
 
 def tiny_config(**overrides) -> GReFELConfig:
