@@ -1,5 +1,6 @@
 """From photos to results: find faces, crop them, run the model on all of them in batches."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,14 +10,16 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from .bulk import overlapped
 from .face_cropping import crop_face
 from .face_detection import Face, FaceDetector, create_detector
 from .photos import PhotoError, PhotoSource, load_photo
 from .results import FacePrediction, PhotoPrediction
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
-# Photos that are decoded and searched before their faces go through the model together.
-PHOTOS_PER_CHUNK = 16
+# Photos in memory at once: half of them wait until their faces go through the model together, half are read and
+# searched meanwhile.
+PHOTOS_IN_FLIGHT = 32
 
 
 @dataclass(frozen=True)
@@ -104,20 +107,39 @@ class FacialExpressionPredictor:
             results.append(result)
         return results
 
-    def stream(self, photos: Iterable[PhotoSource]) -> Iterator[PhotoPrediction | PhotoFailure]:
+    def stream(
+        self, photos: Iterable[PhotoSource], *, keep_crops: bool = True, in_flight: int = PHOTOS_IN_FLIGHT
+    ) -> Iterator[PhotoPrediction | PhotoFailure]:
         """
         Results one by one, in order, in constant memory; a photo that cannot be read gives a `PhotoFailure`.
 
-        Faces are batched across the photos of a chunk.
-        """
-        for chunk in _chunks(photos, PHOTOS_PER_CHUNK):
-            found = [self._find(photo) for photo in chunk]
-            crops = [crop for item in found if isinstance(item, _FoundFaces) for crop in item.crops]
-            outputs = iter(self._run(crops))
-            for item in found:
-                yield item if isinstance(item, PhotoFailure) else self._result(item, outputs)
+        Photos are read and searched in threads while the model works. Faces are batched across photos.
 
-    def _find(self, photo: PhotoSource) -> "_FoundFaces | PhotoFailure":
+        Args:
+            photos: read as they are needed, in this thread.
+            keep_crops: with False the faces have no `crop`: for results that are kept by the thousand.
+            in_flight: photos at most that are taken from `photos` and whose results are not out yet.
+        """
+        found = overlapped(self._find, photos, ahead=in_flight - in_flight // 2)
+        with contextlib.closing(found):
+            for chunk in self._chunks_of_faces(found, max(1, in_flight // 2)):
+                outputs = iter(self._run([crop for item in chunk for crop in _crops(item)]))
+                for item in chunk:
+                    yield item if isinstance(item, PhotoFailure) else self._result(item, outputs, keep_crops)
+
+    def _chunks_of_faces(self, found: Iterator["Found"], most: int) -> Iterator[list["Found"]]:
+        """Photos until a batch of faces is full, `most` photos in any case."""
+        chunk, faces = [], 0
+        for item in found:
+            chunk.append(item)
+            faces += len(_crops(item))
+            if faces >= self.batch_size or len(chunk) == most:
+                yield chunk
+                chunk, faces = [], 0
+        if chunk:
+            yield chunk
+
+    def _find(self, photo: PhotoSource) -> "Found":
         source = str(photo) if isinstance(photo, str | Path) else None
         try:
             image = load_photo(photo)
@@ -138,12 +160,13 @@ class FacialExpressionPredictor:
             for index in range(len(batch)):
                 yield {name: value[index] for name, value in values.items()}
 
-    def _result(self, found: "_FoundFaces", outputs: Iterator[dict]) -> PhotoPrediction:
+    def _result(self, found: "_FoundFaces", outputs: Iterator[dict], keep_crops: bool) -> PhotoPrediction:
         width, height = found.size
-        faces = [self._face(face, crop, next(outputs)) for face, crop in zip(found.faces, found.crops)]
+        crops = found.crops if keep_crops else [None] * len(found.crops)
+        faces = [self._face(face, crop, next(outputs)) for face, crop in zip(found.faces, crops)]
         return PhotoPrediction(found.source, width, height, self.detector.name, faces)
 
-    def _face(self, face: Face, crop: Image.Image, values: dict) -> FacePrediction:
+    def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
         confidences = {
             name: float(values[f"{name}_confidence"])
             for name in ("primary", "geometric", "attentive", "correction", "corrected")
@@ -182,3 +205,10 @@ class _FoundFaces:
     size: tuple[int, int]
     faces: list[Face]
     crops: list[Image.Image]
+
+
+Found = _FoundFaces | PhotoFailure
+
+
+def _crops(found: Found) -> list[Image.Image]:
+    return [] if isinstance(found, PhotoFailure) else found.crops
