@@ -1,92 +1,80 @@
 """
-Facial expressions of the faces in photos, on the command line.
+Facial expressions of the faces in photos or in a video, on the command line.
 
-    python -m grefel_hf PHOTO_OR_FOLDER... [--model ID] [--detector auto|yunet|hog|none] [--json FILE | --csv FILE]
+    python -m grefel_hf PHOTO_OR_FOLDER... [--csv FILE | --jsonl FILE | --json FILE]
+    python -m grefel_hf VIDEO [--csv FILE] [--annotated FILE.mp4] [--stride N] [--smoothing SECONDS]
 
-The exit status is 0 if every file was read, 1 if some were not (the rest is done all the same), and 2 if nothing
-could be done.
+The exit status is 0 if everything was read, 1 if some photos were not or a video broke off (the rest is done all the
+same), 2 if nothing could be done, and 130 after Ctrl-C.
 """
 
 import argparse
-import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import track
-from rich.table import Table
 from transformers.utils.logging import disable_progress_bar
 
 from .face_detection import DETECTORS, DetectorUnavailableError
+from .photo_command import INTERRUPTED, run_photos
 from .photos import PhotoError, find_photos
-from .predictor import FacialExpressionPredictor, PhotoFailure
-from .results import PhotoPrediction, faces_table
+from .predictor import FacialExpressionPredictor
+from .result_files import ResultFileError
+from .stopping import stop_signals
+from .video_command import run_video
+from .video_reader import VIDEO_SUFFIXES, VideoError
+
+GOING_ON = """\
+An existing --csv or --jsonl of photos that the same model and detector wrote is continued: photos that are in it are
+not done again, those that could not be read included, and a row that a crash left unfinished is done anew. Any other
+existing file is refused, unless --overwrite replaces it. Ctrl-C ends with valid files."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m grefel_hf", description=__doc__.split("\n\n")[0].strip())
-    parser.add_argument("photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="folders are searched with subfolders")
+    parser = argparse.ArgumentParser(
+        prog="python -m grefel_hf", description=__doc__.split("\n\n")[0].strip(), epilog=GOING_ON
+    )
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="or one video; folders are searched with subfolders"
+    )
     parser.add_argument("--model", metavar="ID", help="folder or Hub id (default: the bundled checkpoint)")
     parser.add_argument("--detector", choices=DETECTORS, default="auto", help="'none' for face crops (default: auto)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", type=Path, metavar="FILE", help="write everything, anchor similarities included")
-    output.add_argument("--csv", type=Path, metavar="FILE", help="write one row per face")
-    return parser.parse_args(argv)
-
-
-def predict(predictor: FacialExpressionPredictor, files: list[Path], messages: Console) -> list[PhotoPrediction]:
-    """Results of the files that can be read; the others are reported on `messages`."""
-    results = []
-    # A bar on one photo is only noise.
-    bar = dict(console=messages, transient=True, disable=len(files) < 2, description="photos")
-    for result in track(predictor.stream(files), total=len(files), **bar):
-        if isinstance(result, PhotoFailure):
-            messages.print(f"not read: {result.error}", style="red", markup=False)
-        else:
-            results.append(result)
-    return results
-
-
-def print_table(photos: list[PhotoPrediction], console: Console):
-    """One line per face: the corrected label, the primary one, and the confidences of both."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("photo", "face", "expression", "", "primary", "", "confidence", "runner-up", ""):
-        table.add_column(column, justify="right" if column in ("face", "", "confidence") else "left")
-    for photo in photos:
-        if not photo.faces:
-            table.add_row(photo.source, "-", "no face found")
-        for number, face in enumerate(photo.faces, start=1):
-            primary = face.labels[int(face.primary.argmax())]
-            second = int(face.corrected.argsort()[-2])
-            table.add_row(
-                photo.source if number == 1 else "",
-                str(number),
-                face.label,
-                f"{face.score:.0%}",
-                primary,
-                f"{face.primary.max():.0%}",
-                f"{face.confidences['corrected']:.2f}",
-                face.labels[second],
-                f"{face.corrected[second]:.0%}",
-            )
-    console.print(table)
-    faces = sum(len(photo.faces) for photo in photos)
-    console.print(f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", style="dim", highlight=False)
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def write_whole(path: Path, text: str):
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    output.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="one row per face; photos without a face have face 0, unreadable ones an error",
+    )
+    output.add_argument("--jsonl", type=Path, metavar="FILE", help="one line per photo, anchor similarities included")
+    output.add_argument("--json", type=Path, metavar="FILE", help="the same in one array, written at the end")
+    video = parser.add_argument_group("for a video")
+    video.add_argument("--annotated", type=Path, metavar="FILE.mp4", help="a copy with the faces' boxes and labels")
+    video.add_argument("--stride", type=int, default=1, metavar="N", help="analyse every N-th frame (default: 1)")
+    video.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="time constant of an exponential mean of each person's distribution (default: 0, none)",
+    )
+    args = parser.parse_args(argv)
+    args.video = None
+    if any(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in args.photos) or args.annotated:
+        if len(args.photos) > 1:
+            parser.error("give one video at a time, without photos")
+        if args.json or args.jsonl:
+            parser.error("results of a video are written with --csv and --annotated")
+        args.video = Path(args.photos[0])
+    elif args.stride != 1 or args.smoothing:
+        parser.error("--stride and --smoothing go with a video")
+    if args.stride < 1 or not 0 <= args.smoothing < float("inf"):
+        parser.error("--stride is at least 1, --smoothing at least 0")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,26 +85,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
     disable_progress_bar()  # transformers shows one for every model it loads
     try:
-        files = find_photos(args.photos)
-        predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector)
-    except (PhotoError, OSError, ValueError, DetectorUnavailableError) as error:
+        return run(args, messages)
+    except (PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:
         messages.print(str(error), style="red", markup=False)
         return 2
-    if not files:
-        messages.print("No photo found in the given folders.", style="red")
-        return 2
-    results = predict(predictor, files, messages)
+    except KeyboardInterrupt:
+        messages.print("Stopped.")
+        return INTERRUPTED
+
+
+def run(args: argparse.Namespace, messages: Console) -> int:
+    """Gives the exit status; raises what main() reports."""
+    files = [] if args.video else find_photos(args.photos)
+    if not files and not args.video:
+        raise PhotoError("No photo found in the given folders.")
+    whole_files = (args.csv, args.annotated) if args.video else (args.json,)
+    for file in whole_files:
+        if file and file.exists() and not args.overwrite:
+            raise ResultFileError(f"{file} exists: choose another file, or replace it with --overwrite.")
     try:
-        if args.json:
-            write_whole(args.json, json.dumps([photo.to_dict() for photo in results], indent=2))
-        elif args.csv:
-            write_whole(args.csv, faces_table(results).to_csv(index=False))
-        else:
-            print_table(results, Console())
-    except OSError as error:
-        messages.print(f"Cannot write the results: {error}", style="red", markup=False)
-        return 2
-    return 0 if len(results) == len(files) else 1
+        predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector)
+    except ValueError as error:  # no GReFEL model
+        raise OSError(str(error)) from error
+    with stop_signals() as stop:
+        if args.video:
+            return run_video(args, predictor, stop, messages)
+        return run_photos(args, predictor, files, stop, messages)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -104,15 +104,19 @@ class YuNetDetector:
             raise DetectorUnavailableError(f"the YuNet weights {model_path} do not exist")
         levels = cv2.utils.logging
         previous = levels.setLogLevel(levels.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody set
+        # A network keeps its input size between calls, so each thread that searches takes one for itself.
+        self._create = partial(
+            cv2.FaceDetectorYN.create,
+            *(str(model_path), "", (320, 320)),
+            score_threshold=score_threshold,
+            nms_threshold=0.3,
+        )
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                str(model_path), "", (320, 320), score_threshold=score_threshold, nms_threshold=0.3
-            )
+            self._idle = [self._create()]
         except cv2.error as error:
             raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
         finally:
             levels.setLogLevel(previous)
-        self._lock = threading.Lock()  # the network keeps its input size between calls
 
     def detect(self, image: Image.Image) -> list[Face]:
         """Find the faces of an upright RGB photo, with eyes, from left to right."""
@@ -151,9 +155,13 @@ class YuNetDetector:
     def _run(self, image: Image.Image, to_photo: np.ndarray) -> list[Face]:
         """Faces of `image`, sent through the affine map (2, 3) to the photo; boxes keep their size in the turn."""
         pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # RGB -> BGR
-        with self._lock:
-            self._network.setInputSize(image.size)
-            rows = self._network.detect(pixels)[1]
+        try:
+            network = self._idle.pop()
+        except IndexError:  # all are in use
+            network = self._create()
+        network.setInputSize(image.size)
+        rows = network.detect(pixels)[1]
+        self._idle.append(network)
         step = math.sqrt(np.linalg.det(to_photo[:, :2]))
         faces = []
         rows = np.empty((0, 15)) if rows is None else rows[np.isfinite(rows).all(axis=1)]

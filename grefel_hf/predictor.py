@@ -14,7 +14,7 @@ from .bulk import overlapped
 from .face_cropping import crop_face
 from .face_detection import Face, FaceDetector, create_detector
 from .photos import PhotoError, PhotoSource, load_photo
-from .results import FacePrediction, PhotoPrediction
+from .results import CONFIDENCES, FacePrediction, PhotoPrediction
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and
@@ -101,7 +101,7 @@ class FacialExpressionPredictor:
         if not isinstance(photos, list | tuple):
             return self([photos])[0]
         results = []
-        for result in self.stream(photos):
+        for result in self.stream(photos, in_flight=min(len(photos), PHOTOS_IN_FLIGHT)):
             if isinstance(result, PhotoFailure):
                 raise result.error
             results.append(result)
@@ -168,9 +168,7 @@ class FacialExpressionPredictor:
 
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
         confidences = {
-            name: float(values[f"{name}_confidence"])
-            for name in ("primary", "geometric", "attentive", "correction", "corrected")
-            if f"{name}_confidence" in values
+            name: float(values[f"{name}_confidence"]) for name in CONFIDENCES if f"{name}_confidence" in values
         }
         attention_map = values.get("attention_map")  # (levels, S, S)
         return FacePrediction(

@@ -11,6 +11,8 @@ from .reliability_balancing import CONFIDENCE_EPSILON
 
 # The distributions of a face in the order in which the model makes them.
 DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")
+# What has a confidence (Eq. 10).
+CONFIDENCES = ("primary", "geometric", "attentive", "correction", "corrected")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,20 +127,34 @@ class PhotoPrediction:
 
 def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
     """
-    One row per face of all photos: source, face (number from 1), box, detector_score, label, score, one column per
-    probability (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...).
+    One row per face of all photos: source, face (number from 1) and what `face_row` gives, without the columns that
+    stay empty.
     """
-    rows = []
-    for photo in photos:
-        for number, face in enumerate(photo.faces, start=1):
-            row = {"source": photo.source, "face": number}
-            row |= dict(zip(("left", "top", "right", "bottom"), face.box))
-            row |= {"detector_score": face.detector_score, "label": face.label, "score": face.score}
-            for name in reversed(DISTRIBUTIONS):
-                row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
-            row |= {f"confidence_{name}": value for name, value in face.confidences.items()}
-            rows.append(row)
+    rows = [
+        {"source": photo.source, "face": number} | face_row(face)
+        for photo in photos
+        for number, face in enumerate(photo.faces, start=1)
+    ]
     return pd.DataFrame(rows)
+
+
+def face_row(face: FacePrediction) -> dict[str, Any]:
+    """
+    A face as one row of a table: box, detector_score, label, score, one column per probability
+    (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...) that the model has.
+    """
+    row = dict(zip(("left", "top", "right", "bottom"), face.box))
+    row |= {"detector_score": face.detector_score, "label": face.label, "score": face.score}
+    for name in reversed(DISTRIBUTIONS):
+        row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
+    return row | {f"confidence_{name}": value for name, value in face.confidences.items()}
+
+
+def face_columns(labels: tuple[str, ...]) -> list[str]:
+    """The columns of `face_row` of a model that has every part."""
+    columns = ["left", "top", "right", "bottom", "detector_score", "label", "score"]
+    columns += [f"{name}_{label}" for name in reversed(DISTRIBUTIONS) for label in labels]
+    return columns + [f"confidence_{name}" for name in CONFIDENCES]
 
 
 def _as_list(values: np.ndarray | None) -> list | None:

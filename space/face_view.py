@@ -2,10 +2,10 @@
 
 from html import escape
 
+from grefel_hf.palette import class_colours
 from grefel_hf.results import FacePrediction, PhotoPrediction
 
 from . import figures, wording
-from .palette import class_colours
 
 NO_FACE = """
 <section class="gf-empty" id="gf-no-face">

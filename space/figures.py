@@ -10,11 +10,11 @@ from html import escape
 
 import numpy as np
 
+from grefel_hf.palette import class_colours
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction
 
 from . import wording
 from .images import CROP_SIDE, attention_uri, jpeg_uri
-from .palette import class_colours
 
 AXIS = (0, 50, 100)  # ticks of every probability axis, in per cent
 # From this share of the strongest colour on, the heat map's figures change from dark to light (or light to dark).

@@ -4,11 +4,11 @@ from html import escape
 
 from PIL import Image
 
+from grefel_hf.palette import class_colours
 from grefel_hf.results import FacePrediction, PhotoPrediction
 
 from . import figures, wording
 from .images import PHOTO_SIDE, jpeg_uri
-from .palette import class_colours
 
 STRIP_SIDE = 96
 

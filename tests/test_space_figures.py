@@ -11,10 +11,10 @@ import pytest
 from face_examples import LABELS, anchors_near, distribution, face, photo
 from PIL import Image
 
+from grefel_hf.palette import class_colours
 from space import figures
 from space.face_view import NO_FACE, faces_view
 from space.images import attention_uri, jpeg_uri
-from space.palette import class_colours
 from space.photo_view import photo_view
 
 FULL = face(
