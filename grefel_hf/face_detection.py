@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -102,19 +102,20 @@ class YuNetDetector:
         cv2 = _import_cv2()
         if not Path(model_path).is_file():
             raise DetectorUnavailableError(f"the YuNet weights {model_path} do not exist")
-        levels = cv2.utils.logging
-        previous = levels.setLogLevel(levels.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody set
-        # A network keeps its input size between calls, so each thread that searches takes one for itself.
-        self._create = partial(
-            cv2.FaceDetectorYN.create,
-            *(str(model_path), "", (320, 320)),
-            score_threshold=score_threshold,
-            nms_threshold=0.3,
-        )
+        self._weights, self._threshold = str(model_path), score_threshold
         try:
-            self._idle = [self._create()]
+            self._idle = [self._create()]  # networks that no thread is using
         except cv2.error as error:
             raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
+
+    def _create(self):
+        cv2 = _import_cv2()
+        levels = cv2.utils.logging
+        previous = levels.setLogLevel(levels.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody set
+        try:
+            return cv2.FaceDetectorYN.create(
+                self._weights, "", (320, 320), score_threshold=self._threshold, nms_threshold=0.3
+            )
         finally:
             levels.setLogLevel(previous)
 
@@ -156,8 +157,8 @@ class YuNetDetector:
         """Faces of `image`, sent through the affine map (2, 3) to the photo; boxes keep their size in the turn."""
         pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # RGB -> BGR
         try:
-            network = self._idle.pop()
-        except IndexError:  # all are in use
+            network = self._idle.pop()  # it keeps its input size between calls, so no two threads may share it
+        except IndexError:
             network = self._create()
         network.setInputSize(image.size)
         rows = network.detect(pixels)[1]

@@ -174,11 +174,17 @@ class ResultFile:
 
 
 def model_name(model: str) -> str:
-    """Name of a model's folder or its Hub id, with the beginning of its weights' sha256: NAME@0123456789ab."""
-    weights = cached_file(model, "model.safetensors")
-    digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    """Name of a model's folder or its Hub id, with the beginning of its digest: NAME@0123456789ab."""
     name = Path(model).resolve().name if Path(model).is_dir() else model
-    return f"{name}@{digest[:12]}"
+    return f"{name}@{model_digest(model)[:12]}"
+
+
+def model_digest(model: str) -> str:
+    """sha256 of what a folder or Hub id predicts with: config, processor and weights. Raises OSError without them."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        digest.update(Path(cached_file(model, name)).read_bytes())
+    return digest.hexdigest()
 
 
 def printable(source: str) -> str:

@@ -152,7 +152,7 @@ def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:
         colour = class_colours(tracked.face.labels)[tracked.label]
         left, top, right, bottom = tracked.face.box
         draw.rectangle((left, top, right, bottom), outline=colour, width=width)
-        text = f"{tracked.person}  {tracked.label} {tracked.score:.0%}"
+        text = f"{tracked.person}: {tracked.label} {tracked.score:.0%}"
         box = draw.textbbox((0, 0), text, font=font)
         text_width, text_height = box[2] + 2 * width, box[3] + 2 * width
         # Above the face, or inside where the picture ends.

@@ -1,38 +1,88 @@
-"""The log of a run, and which trackers it has."""
+"""Who is who from frame to frame."""
 
-import json
+import math
 
+import numpy as np
 import pytest
-from accelerate import Accelerator
+from PIL import Image
 
-from tracking import TrainingLog, chosen_trackers
-
-
-def test_a_resumed_log_has_every_step_once(tmp_path):
-    file, accelerator = tmp_path / "log.jsonl", Accelerator(cpu=True)
-    log = TrainingLog(file, accelerator, 0)
-    for step in (1, 2, 3):
-        log.write("train", 1, step, {"loss": float(step)})
-    with file.open("a") as open_file:
-        open_file.write('{"seconds": 9.0, "epoch": 1, "st')  # cut short by a kill
-
-    log = TrainingLog(file, accelerator, 2)
-    log.write("train", 1, 3, {"loss": 30.0})
-    entries = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [(entry["step"], entry["loss"]) for entry in entries] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+from grefel_hf.tracking import Track, Tracker, box_distance, colour_histogram, is_cut, smooth
 
 
-def test_time_adds_up_over_resumptions(tmp_path):
-    file = tmp_path / "log.jsonl"
-    file.write_text('{"seconds": 1000.0, "epoch": 1, "step": 5}\n')
-    assert TrainingLog(file, Accelerator(cpu=True), 5).seconds() >= 1000
-    assert TrainingLog(file, Accelerator(cpu=True), 0).seconds() < 1000
-    assert file.read_text() == ""
+def box(x: float, y: float = 50, side: float = 40):
+    return (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
 
 
-def test_trackers_by_name():
-    assert chosen_trackers(None, with_tracking=False) == []
-    assert chosen_trackers(None, with_tracking=True) == chosen_trackers(["tensorboard"], False) == ["tensorboard"]
-    assert "tensorboard" in chosen_trackers(["all"], with_tracking=False)
-    with pytest.raises(ValueError, match="pip install trackio"):
-        chosen_trackers(["tensorboard", "trackio"], with_tracking=False)
+def persons(tracker: Tracker, time: float, *boxes) -> list[int]:
+    tracks = tracker.update(time, list(boxes))
+    for track in tracks:
+        track.time = time
+    return [track.person for track in tracks]
+
+
+def test_two_persons_keep_their_numbers_while_they_move():
+    tracker = Tracker()
+    assert persons(tracker, 0, box(50), box(200)) == [1, 2]
+    for step in range(1, 10):
+        # in any order
+        assert persons(tracker, step / 10, box(200 - 9 * step), box(50 + 3 * step)) == [2, 1]
+
+
+def test_the_nearest_face_wins():
+    tracker = Tracker()
+    persons(tracker, 0, box(50))
+    assert persons(tracker, 0.1, box(66), box(53)) == [2, 1]
+
+
+def test_a_few_missed_frames_do_not_matter_and_many_do():
+    tracker = Tracker()
+    assert persons(tracker, 0.0, box(50)) == [1]
+    assert persons(tracker, 0.5) == persons(tracker, 0.9) == persons(tracker, 1.0) == []
+    assert persons(tracker, 1.0, box(52)) == [1]
+    for time in (1.5, 1.9, 2.0):
+        persons(tracker, time)
+    assert persons(tracker, 2.1, box(52)) == [2]
+
+
+def test_with_frames_far_apart_one_may_be_missed():
+    tracker = Tracker()
+    assert persons(tracker, 0, box(50)) == [1]
+    persons(tracker, 10)
+    assert persons(tracker, 20, box(50)) == [1]
+
+
+def test_after_a_cut_everybody_is_new():
+    tracker = Tracker()
+    persons(tracker, 0, box(50))
+    tracker.end_all()
+    assert persons(tracker, 0.1, box(50)) == [2]
+
+
+@pytest.mark.parametrize("other", [box(80), box(50, side=90), box(50, y=90)])
+def test_far_or_much_larger_is_somebody_else(other):
+    assert box_distance(box(50), other) is None and box_distance(other, box(50)) is None
+    assert box_distance(box(50), box(50)) == 0
+
+
+def test_smoothing_depends_on_seconds_not_on_frames():
+    def response(rate: int) -> float:
+        track = Track(1, box(0), 0.0)
+        smooth(track, 0.0, np.array([1.0, 0.0]), 0.5)
+        for step in range(1, rate + 1):
+            mean = smooth(track, step / rate, np.array([0.0, 1.0]), 0.5)
+        assert mean.sum() == pytest.approx(1)
+        return mean[0]
+
+    assert response(5) == pytest.approx(response(50)) == pytest.approx(math.exp(-2))
+    track = Track(1, box(0), 0.0)
+    smooth(track, 0.0, np.array([1.0, 0.0]), 0)
+    assert list(smooth(track, 0.1, np.array([0.0, 1.0]), 0)) == [0, 1]
+
+
+def test_cuts_by_colour():
+    scene = Image.linear_gradient("L").convert("RGB")
+    moved = Image.fromarray(np.roll(np.asarray(scene), 30, axis=0))
+    other = Image.merge("RGB", [scene.getchannel(0), Image.new("L", scene.size), Image.new("L", scene.size, 255)])
+    assert colour_histogram(scene).sum() == pytest.approx(1)
+    assert not is_cut(colour_histogram(scene), colour_histogram(moved))
+    assert is_cut(colour_histogram(scene), colour_histogram(other))

@@ -59,22 +59,29 @@ def find_columns(
     Raises:
         ValueError: a column is missing; the message lists those that are there.
     """
-    for flag in ("image_column_name", "group_column_name"):
-        name = getattr(args, flag)
-        if name and name not in features:
-            raise ValueError(f"{source.name} has no column {name!r} (--{flag}); it has {', '.join(features)}.")
-    images = [name for name, feature in features.items() if isinstance(feature, Image)]
-    image = args.image_column_name or next((n for n in ("image", "img") if n in features), None)
-    if image is None and len(images) != 1:
-        raise ValueError(
-            f"{source.name} has no column `image`; name one with --image_column_name: {', '.join(features)}."
-        )
+    group = args.group_column_name
+    if group and group not in features:
+        raise ValueError(f"{source.name} has no column {group!r} (--group_column_name); it has {', '.join(features)}.")
+    image = find_image_column(features, source, args.image_column_name)
     given_names = label_names if args.label_names else None
     labels = find_label_columns(features, args.label_column_name, given_names, source.name)
     if source.label_names:
         labels = LabelColumns(labels.names, labels.soft, source.label_names)
-    group = args.group_column_name or ("group" if "group" in features else None)
-    return Columns(image or images[0], group, labels)
+    group = group or ("group" if "group" in features else None)
+    return Columns(image, group, labels)
+
+
+def find_image_column(features: Features, source: FaceSource, named: str | None) -> str:
+    """The column that is named, or `image`, `img` or the only one of images. Raises ValueError where there is none."""
+    if named and named not in features:
+        raise ValueError(f"{source.name} has no column {named!r} (--image_column_name); it has {', '.join(features)}.")
+    images = [name for name, feature in features.items() if isinstance(feature, Image)]
+    image = named or next((n for n in ("image", "img") if n in features), None)
+    if image is None and len(images) != 1:
+        raise ValueError(
+            f"{source.name} has no column `image`; name one with --image_column_name: {', '.join(features)}."
+        )
+    return image or images[0]
 
 
 def target_feature(columns: Columns, label_names: Sequence[str]) -> List | ClassLabel:

@@ -7,8 +7,9 @@ order come with the data and are never assumed. Labels are read column by column
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, IterableDataset
@@ -30,7 +31,15 @@ from face_splits import (
     with_label_noise,
 )
 
-__all__ = ["FaceData", "add_data_arguments", "class_ids", "group_ids", "load_face_data", "training_target_column"]
+__all__ = [
+    "FaceData",
+    "add_data_arguments",
+    "add_source_arguments",
+    "class_ids",
+    "group_ids",
+    "load_face_data",
+    "training_target_column",
+]
 
 
 @dataclass(frozen=True)
@@ -46,19 +55,32 @@ class FaceData:
     calibration: Dataset | None = None
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """All flags about data."""
-    add = parser.add_argument_group("data").add_argument
+def add_source_arguments(add: Callable[..., Any]) -> None:
+    """The flags that say where images are, of which `load_source` and `find_image_column` make use."""
     add("--dataset_name", help="Hub id, or a path: a file or folder that `datasets` loads or has saved.")
     add("--dataset_config_name", help="Configuration of --dataset_name.")
-    add("--train_dir", help="Folder of training images, one folder for each class.")
-    add("--validation_dir", help="The same for validation images.")
     add("--dataset_dir", help="Folder of a published set (--dataset_format).")
     add(
         "--dataset_format",
         choices=list(ADAPTERS),
         help="Layout of --dataset_dir, ferplus by default; train/adapters tells where to ask for each set.",
     )
+    add("--image_column_name", help="Default: image, img, or the only column of images.")
+    add(
+        "--ferplus_protocol",
+        choices=PROTOCOLS[::-1],
+        default="probability",
+        help="Training target of FER+: all votes, or the class of the majority.",
+    )
+    add("--affectnet_classes", type=int, choices=[7, 8], default=8, help="7 leaves contempt out.")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """All flags about data."""
+    add = parser.add_argument_group("data").add_argument
+    add_source_arguments(add)
+    add("--train_dir", help="Folder of training images, one folder for each class.")
+    add("--validation_dir", help="The same for validation images.")
     add("--train_split", default="train", help="Name of the training split.")
     add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")
     add(
@@ -78,7 +100,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="Hold out these groups (subjects, characters, videos) of the training split instead.",
     )
-    add("--image_column_name", help="Default: image, img, or the only column of images.")
     add("--label_column_name", help="Default: label, labels, or the only column of class ids.")
     add("--group_column_name", help="Column with the video or subject of an image; default: group, if any.")
     add(
@@ -97,13 +118,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     add("--label_noise", type=float, default=0.0, help="For experiments: share of training images with a wrong label.")
     add("--max_train_samples", type=int, help="Train on so many images, drawn at random.")
     add("--max_eval_samples", type=int, help="Validate with so many images, drawn at random.")
-    add(
-        "--ferplus_protocol",
-        choices=PROTOCOLS[::-1],
-        default="probability",
-        help="Training target of FER+: all votes, or the class of the majority.",
-    )
-    add("--affectnet_classes", type=int, choices=[7, 8], default=8, help="7 leaves contempt out.")
 
 
 def load_face_data(args: argparse.Namespace, splits: Sequence[str] = ("train", "validation")) -> FaceData:

@@ -176,10 +176,15 @@ def read_pixels(image: dict | None, processor: GReFELImageProcessor, size: int) 
     Raises:
         BadImageError: there is none, or it cannot be decoded.
     """
+    return pixels_of(read_image(image), processor, size)
+
+
+def read_image(image: dict | None) -> PILImage.Image:
+    """An undecoded image of a dataset as a picture. Raises BadImageError."""
     if image is None:
         raise BadImageError("there is none")
     try:
-        return pixels_of(Image().decode_example(image), processor, size)
+        return Image().decode_example(image)
     except Exception as error:  # decoders raise whatever they like: OSError, SyntaxError, struct.error, ...
         raise BadImageError(str(error) or type(error).__name__) from error
 

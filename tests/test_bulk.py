@@ -1,0 +1,94 @@
+"""Photos in bulk: in order, overlapped, and never more than a fixed number in memory."""
+
+import threading
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_config
+from PIL import Image
+
+import grefel_hf.predictor as predictor_module
+from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.bulk import overlapped
+from grefel_hf.face_detection import NoDetector
+
+
+def test_results_come_in_order_although_the_first_takes_longest():
+    second_is_done = threading.Event()
+
+    def work(item):
+        if item == 0:
+            assert second_is_done.wait(30)
+        if item == 1:
+            second_is_done.set()
+        return item * 10
+
+    assert list(overlapped(work, range(5), ahead=2, workers=2)) == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_no_more_is_begun_than_asked_for(ahead):
+    drawn = []
+    results = overlapped(lambda item: item, (drawn.append(i) or i for i in range(50)), ahead)
+    for number, result in enumerate(results):
+        assert result == number and len(drawn) <= number + ahead
+    assert len(drawn) == 50
+
+
+def test_an_error_comes_in_its_turn_and_early_ends_stop_the_input():
+    def work(item):
+        if item == 2:
+            raise KeyError(item)
+        return item
+
+    drawn = []
+    results = overlapped(work, (drawn.append(i) or i for i in range(50)), ahead=3)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(KeyError):
+        next(results)
+    assert len(drawn) <= 5 and list(results) == []
+
+
+@pytest.fixture(scope="module")
+def tiny_predictor():
+    torch.manual_seed(0)
+    processor = GReFELImageProcessor(size={"height": 64, "width": 64})
+    return FacialExpressionPredictor(GReFELForImageClassification(tiny_config()), processor, NoDetector(), batch_size=8)
+
+
+def test_many_photos_take_the_memory_of_a_few(tiny_predictor, monkeypatch):
+    """Counts the photos between input and output, and the crops that are alive."""
+    alive, most_alive, drawn = set(), 0, 0
+
+    def crop_face(image, face):
+        crop = image.copy()
+        alive.add(id(crop))
+        weakref.finalize(crop, alive.discard, id(crop))
+        return crop
+
+    def photos():
+        nonlocal drawn
+        for _ in range(200):
+            drawn += 1
+            yield Image.new("RGB", (9, 9))
+
+    monkeypatch.setattr(predictor_module, "crop_face", crop_face)
+    kept = []
+    for count, result in enumerate(tiny_predictor.stream(photos(), keep_crops=False, in_flight=12)):
+        assert drawn - count <= 12
+        most_alive = max(most_alive, len(alive))
+        kept.append(result)
+    assert len(kept) == 200 and 6 <= most_alive <= 12
+    assert all(photo.faces[0].crop is None for photo in kept)
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 7, 32])
+def test_faces_keep_their_photos_in_batches_of_any_size(tiny_predictor, in_flight):
+    photos = [Image.fromarray(np.full((9, 9, 3), shade, np.uint8)) for shade in range(0, 250, 12)]
+    results = list(tiny_predictor.stream(photos, in_flight=in_flight))
+    assert len(results) == len(photos)
+    for photo, result in zip(photos, results):
+        assert result.faces[0].crop.getpixel((0, 0)) == photo.getpixel((0, 0))
+        assert result.faces[0].corrected == pytest.approx(tiny_predictor(photo).faces[0].corrected, abs=1e-5)
