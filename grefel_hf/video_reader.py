@@ -81,8 +81,8 @@ class VideoReader:
             ) from error
         videos = [stream for stream in self._container.streams.video if not is_cover(stream)]
         if not videos:
-            self.close()
             what = "sound only" if self._container.streams.audio else "no pictures"
+            self.close()
             raise VideoError(f"{path} has {what}: pass a video")
         self._stream = videos[0]
         self._stream.thread_type = "AUTO"

@@ -146,7 +146,7 @@ class _Sound:
 def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:
     """Draw boxes with person, label and probability into an RGB picture (changed in place and returned)."""
     draw = ImageDraw.Draw(picture)
-    width = max(1, round(min(picture.size) / 240))
+    width = max(2, round(min(picture.size) / 240))
     font = ImageFont.load_default(max(10, round(min(picture.size) / 28)))
     for tracked in faces:
         colour = class_colours(tracked.face.labels)[tracked.label]

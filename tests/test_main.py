@@ -3,12 +3,17 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 from conftest import REPOSITORY
 from PIL import Image
+from video_clips import read_pictures, scene, write_clip
+
+from grefel_hf import FacialExpressionPredictor, __main__
+from grefel_hf.face_detection import NoDetector
 
 
 def run(*arguments, **environment) -> subprocess.CompletedProcess:
@@ -50,9 +55,94 @@ def test_csv_has_a_row_per_face(astronaut_file, tmp_path):
     assert float(row["corrected_happiness"]) >= 0 and row["face"] == "1"
 
 
+@pytest.fixture
+def here(monkeypatch, predictor):
+    """The program in this process, for crops, with the model that is loaded already."""
+    crops = FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector())
+    monkeypatch.setattr(FacialExpressionPredictor, "from_pretrained", lambda *args, **options: crops)
+    monkeypatch.setattr("grefel_hf.photo_command.share_cores", lambda: None)
+    return crops
+
+
+def rows_of(file) -> list[dict]:
+    return list(csv.DictReader(file.open(newline="")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_is_continued_by_the_same_command(here, number, tmp_path, monkeypatch, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(40):
+        Image.new("L", (48, 48), 6 * index).save(photos / f"{index:02}.png")
+    (photos / "07.png").write_bytes(b"no image")
+    command = [str(photos), "--csv", str(tmp_path / "out.csv")]
+    run_model = here._run
+    runs = []
+
+    def stopped(crops):
+        runs.append(len(crops))
+        if len(runs) == 1:
+            os.kill(os.getpid(), number)
+        return run_model(crops)
+
+    monkeypatch.setattr(here, "_run", stopped)
+    assert __main__.main(command) == 130
+    first = (tmp_path / "out.csv").read_bytes()
+    done = len(rows_of(tmp_path / "out.csv"))
+    assert 0 < done < 40 and "goes on" in capsys.readouterr().err
+    assert __main__.main(command) == 1  # one file was not read, though in the first run
+    assert f"has {done} photos already, {40 - done} to go" in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_bytes().startswith(first) and sum(runs) == 39
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["source"] for row in rows] == [str(photos / f"{index:02}.png") for index in range(40)]
+    assert [row["error"] != "" for row in rows].index(True) == 7 and sum(row["face"] == "1" for row in rows) == 39
+    assert __main__.main(command) == 1 and sum(runs) == 39
+    assert __main__.main([*command, "--overwrite"]) == 1 and sum(runs) == 78
+    assert len(rows_of(tmp_path / "out.csv")) == 40
+
+
+def test_files_of_others_are_not_overwritten(here, astronaut_file, tmp_path, capsys):
+    for flag in ("--csv", "--jsonl", "--json"):
+        file = tmp_path / "notes.txt"
+        file.write_text("mine")
+        assert __main__.main([str(astronaut_file), flag, str(file)]) == 2
+        assert "--overwrite" in capsys.readouterr().err and file.read_text() == "mine"
+        assert __main__.main([str(astronaut_file), flag, str(file), "--overwrite"]) == 0
+        assert "happiness" in file.read_text()
+
+
+def test_a_video(here, astronaut, tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 3 * index) for index in range(5)])
+    out = ["--csv", str(tmp_path / "out.csv"), "--annotated", str(tmp_path / "out.mp4")]
+    assert __main__.main([str(clip), *out, "--stride", "2", "--smoothing", "1"]) == 0
+    assert [row["frame"] for row in rows_of(tmp_path / "out.csv")] == ["0", "2", "4"]
+    assert len(read_pictures(tmp_path / "out.mp4")[0]) == 5
+    assert __main__.main([str(clip), *out]) == 2 and "out.csv exists" in capsys.readouterr().err
+    assert __main__.main([str(clip)]) == 0
+    assert "0.0 s" in capsys.readouterr().out
+    assert {file.name for file in tmp_path.iterdir()} == {"clip.mp4", "out.csv", "out.mp4"}
+
+
+def test_ctrl_c_leaves_a_video_as_far_as_it_got(here, astronaut, tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, index) for index in range(40)])
+    run_model = here._run
+
+    def stopped(crops):
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(here, "_run", run_model)
+        return run_model(crops)
+
+    monkeypatch.setattr(here, "_run", stopped)
+    out = ["--csv", str(tmp_path / "out.csv"), "--annotated", str(tmp_path / "out.mp4")]
+    assert __main__.main([str(clip), *out]) == 130
+    frames = len(rows_of(tmp_path / "out.csv"))
+    assert 0 < frames < 40 and len(read_pictures(tmp_path / "out.mp4")[0]) == frames
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["README.md", "--annotated", "out.mp4"], "README.md"),
         (["nowhere.jpg"], "nowhere.jpg"),
         (["README.md", "--model", "no/such/folder"], "no/such/folder"),
     ],
