@@ -56,7 +56,7 @@ class PartPredictor:
         self.args, self.data, self.column = args, data, column
         self.model, self.processor, self.detector = model, processor, detector
         self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-        self.workers = args.num_workers or len(os.sched_getaffinity(0))
+        self.workers = args.num_workers or os.cpu_count() or 1
 
     def table(self, rows: range) -> pa.Table:
         """A row for each face, and one for an image without any."""
