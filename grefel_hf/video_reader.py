@@ -118,7 +118,7 @@ class VideoReader:
             reason = f" ({self.problem})" if self.problem else ""
             raise VideoError(f"{self.path} has no frame that can be read{reason}: copy or download it again")
         promised = self._seconds()
-        if self.problem is None and promised - last > max(LOST_SECONDS, LOST_SHARE * promised):
+        if self.problem is None and promised - last - 1 / self.rate > max(LOST_SECONDS, LOST_SHARE * promised):
             self.problem = f"it should be {promised:.1f} s long"
         if self.problem:
             self.problem = f"{self.path} is damaged or cut off, {last:.1f} s of it were read: {self.problem}"

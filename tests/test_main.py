@@ -61,6 +61,7 @@ def here(monkeypatch, predictor):
     crops = FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector())
     monkeypatch.setattr(FacialExpressionPredictor, "from_pretrained", lambda *args, **options: crops)
     monkeypatch.setattr("grefel_hf.photo_command.share_cores", lambda: None)
+    monkeypatch.setenv("COLUMNS", "300")
     return crops
 
 

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     GReFELForImageClassification(tiny_config()).save_pretrained(folder / "model")
     GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder / "model")
     write_faces(folder / "faces", ROWS, classes=("all",))
-    (folder / "faces" / "all" / "100.png").write_bytes(b"no picture")
+    (folder / "faces" / "all" / "99.png").write_bytes(b"no picture")
     return folder
 
 
@@ -55,7 +55,7 @@ def test_every_image_has_one_row(one):
     assert one["row"].to_pylist() == list(range(ROWS))
     errors = [error for error in one["error"].to_pylist() if error]
     (bad,) = [row for row in one.to_pylist() if row["error"]]
-    assert len(errors) == 1 and bad["image"].endswith("100.png") and bad["label"] is None
+    assert len(errors) == 1 and bad["image"].endswith("99.png") and bad["label"] is None
     assert set(one["label"].to_pylist()) <= {*LABELS, None}
 
 
@@ -144,5 +144,5 @@ def test_photos_give_a_row_for_each_face(folder, astronaut, tmp_path, monkeypatc
 def test_a_bad_image_ends_the_run_by_name(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     flags = words(folder, tmp_path / "out", "--on_bad_image", "error", "--rows_per_part", 20)[1:]
-    with pytest.raises(SystemExit, match="Stopped: Cannot read .*100.png .* goes on from here"):
+    with pytest.raises(SystemExit, match="Stopped: Cannot read .*99.png .* goes on from here"):
         predict.main(predict.parse_args(list(map(str, flags))))
