@@ -73,7 +73,9 @@ def test_the_copy_has_boxes_times_and_sound(annotated, clip, predictor):
     with av.open(str(path)) as copy, av.open(str(clip)) as container:
         assert copy.streams.video[0].codec_context.name == "h264"
         sound = [packet.size for packet in copy.demux(audio=0) if packet.size]
-        assert len(sound) >= 5 and sound == [packet.size for packet in container.demux(audio=0)][: len(sound)]
+        whole = [packet.size for packet in container.demux(audio=0)]
+        start = whole.index(sound[0])  # AAC begins with a packet before the first frame
+        assert len(sound) >= 5 and start <= 1 and sound == whole[start : start + len(sound)]
     assert [file.name for file in path.parent.iterdir() if "partial" in file.name] == []
 
 
