@@ -50,13 +50,6 @@ def test_a_folder_goes_on_past_a_broken_file_and_says_so(folder, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_csv_has_a_row_per_face(astronaut_file, tmp_path):
-    done = run(astronaut_file, astronaut_file, "--detector", "none", "--csv", tmp_path / "out.csv")
-    assert done.returncode == 0, done.stderr
-    (row,) = csv.DictReader((tmp_path / "out.csv").open())  # a photo named twice is one photo
-    assert float(row["corrected_happiness"]) >= 0 and row["face"] == "1"
-
-
 @pytest.fixture
 def here(monkeypatch, predictor):
     """The program in this process, for crops, with the model that is loaded already."""
@@ -86,6 +79,12 @@ def stopped(here, monkeypatch):
 
 def rows_of(file) -> list[dict]:
     return list(csv.DictReader(file.open(newline="")))
+
+
+def test_csv_has_a_row_per_face(here, astronaut_file, tmp_path):
+    assert __main__.main([str(astronaut_file)] * 2 + ["--csv", str(tmp_path / "out.csv")]) == 0
+    (row,) = rows_of(tmp_path / "out.csv")  # a photo named twice is one photo
+    assert float(row["corrected_happiness"]) >= 0 and row["face"] == "1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -148,15 +147,31 @@ def test_ctrl_c_leaves_a_video_as_far_as_it_got(stopped, astronaut, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["README.md", "--annotated", "out.mp4"], "README.md"),
+        (["README.md", "--annotated", "out.mp4"], "README.md is not a video"),
+        (["README.md", "--annotated", "out.gif"], "out.gif must end with .mp4"),
         (["nowhere.jpg"], "nowhere.jpg"),
         (["README.md", "--model", "no/such/folder"], "no/such/folder"),
     ],
 )
-def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message):
-    done = run(*arguments, "--detector", "none")
-    assert done.returncode == 2
-    assert message in done.stderr.replace("\n", "") and "Traceback" not in done.stderr
+def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    assert __main__.main([*arguments, "--detector", "none"]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.jpg", "b.mp4"], "one video at a time"),
+        (["b.mp4", "--json", "out.json"], "--csv and --annotated"),
+        (["a.jpg", "--stride", "2"], "go with a video"),
+        (["b.mp4", "--smoothing", "-1"], "--smoothing at least 0"),
+    ],
+)
+def test_flags_that_do_not_fit(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        __main__.parse_args(arguments)
+    assert message in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_shared_photos_have_enough_faces(shared, tmp_path):
