@@ -40,9 +40,13 @@ def run_photos(
     photos = [result for result in results if isinstance(result, PhotoPrediction)]
     if stop.is_set():
         messages.print(f"Stopped after {len(results)} of {counted(len(files), 'photo')}.", highlight=False)
-    if args.json and not stop.is_set():
+    if args.json and stop.is_set():
+        messages.print(
+            f"{args.json} is not written: --jsonl and --csv keep what is done.", markup=False, highlight=False
+        )
+    elif args.json:
         write_whole(args.json, json.dumps([photo.to_dict() for photo in photos], indent=2))
-    elif not args.json:
+    else:
         print_table(photos, Console())
     return INTERRUPTED if stop.is_set() else int(len(photos) < len(files))
 

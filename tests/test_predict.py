@@ -141,8 +141,12 @@ def test_photos_give_a_row_for_each_face(folder, astronaut, tmp_path, monkeypatc
     assert rows[2]["label"] is None and rows[0]["left"] < 300 < rows[1]["left"] < 800
 
 
-def test_a_bad_image_ends_the_run_by_name(folder, tmp_path, monkeypatch):
+def test_a_bad_image_ends_the_run_by_name_and_may_then_be_skipped(one, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
-    flags = words(folder, tmp_path / "out", "--on_bad_image", "error", "--rows_per_part", 20)[1:]
-    with pytest.raises(SystemExit, match="Stopped: Cannot read .*99.png .* goes on from here"):
-        predict.main(predict.parse_args(list(map(str, flags))))
+    flags = list(map(str, words(folder, tmp_path / "out", "--rows_per_part", 100)[1:]))
+    with pytest.raises(SystemExit, match="Stopped: Cannot read .*99.png .*--on_bad_image skip.* goes on from here"):
+        predict.main(predict.parse_args([*flags, "--on_bad_image", "error"]))
+    assert len(list((tmp_path / "out").glob("part-*"))) == 2
+    with pytest.raises(SystemExit):
+        predict.main(predict.parse_args(flags))
+    assert rows_of(tmp_path / "out")["error"].to_pylist() == one["error"].to_pylist()

@@ -77,7 +77,7 @@ def main(args: argparse.Namespace):
     except BadImageError as error:
         status = f"Stopped: {error} What is written stays; the same command goes on from here."
     except START_ERRORS as error:
-        status = f"Cannot predict: {error}" if accelerator.is_main_process else 1
+        status = f"Cannot predict: {error}"
     if accelerator.num_processes == 1:
         sys.exit(status)
     # Freeing the model now can wait for ever: gloo's threads may still hold what belongs to its process group.
@@ -104,17 +104,15 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     model = model.to(accelerator.device)
     detector = create_detector(args.detector)
     parts = Parts(args.output_dir, len(data), args.rows_per_part)
-    if accelerator.is_main_process:
-        settings = {
-            "model_sha256": model_digest(args.model),
-            "data_sha256": data_fingerprint(data, column),
-            "rows": len(data),
-            "detector": detector.name,
-        }
-        names = ("split", "embeddings", "batch_size", "rows_per_part", "num_threads", "on_bad_image")
-        settings |= {name: getattr(args, name) for name in names}
+    settings = {
+        "model_sha256": model_digest(args.model),
+        "data_sha256": data_fingerprint(data, column),
+        "rows": len(data),
+        "detector": detector.name,
+    }
+    settings |= {name: getattr(args, name) for name in ("embeddings", "batch_size", "rows_per_part", "num_threads")}
+    with accelerator.main_process_first():  # the others, perhaps on other nodes, see that they have the same
         begin_or_continue(args.output_dir, settings)
-    accelerator.wait_for_everyone()
     predictor = PartPredictor(args, data, column, model, processor, detector)
     mine = parts.missing()[accelerator.process_index :: accelerator.num_processes]
     accelerator.wait_for_everyone()  # all have looked before one writes
