@@ -2,15 +2,14 @@
 
 import threading
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import tiny_config
 from PIL import Image
-from transformers import PreTrainedConfig
 
 import grefel_hf.predictor as predictor_module
-from grefel_hf import FacialExpressionPredictor
+from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.bulk import overlapped
 from grefel_hf.face_detection import NoDetector
 
@@ -58,14 +57,14 @@ class ShadePredictor(FacialExpressionPredictor):
         self.batches.append(len(crops))
         for crop in crops:
             share = crop.getpixel((0, 0))[0] / 255
-            yield {"corrected": np.array([share, 1 - share]), "primary": np.array([share, 1 - share])}
+            distribution = np.array([share, 1 - share, 0])
+            yield {"corrected": distribution, "primary": distribution}
 
 
 @pytest.fixture
 def shades():
-    config = PreTrainedConfig(id2label={0: "bright", 1: "dark"}, label2id={"bright": 0, "dark": 1})
-    model = SimpleNamespace(config=config, eval=lambda: model)
-    predictor = ShadePredictor(model, None, NoDetector(), batch_size=8)
+    processor = GReFELImageProcessor(size={"height": 64, "width": 64})
+    predictor = ShadePredictor(GReFELForImageClassification(tiny_config()), processor, NoDetector(), batch_size=8)
     predictor.batches = []
     return predictor
 
