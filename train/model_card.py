@@ -174,11 +174,18 @@ def in_half_precision(weights: Path) -> bool:
 
 
 def paragraph(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
+    return filled(" ".join(text.split()))
 
 
 def bullet(text: str) -> str:
-    return textwrap.fill(text, 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return filled(text, initial_indent="- ", subsequent_indent="  ")
+
+
+def filled(text: str, **indents: str) -> str:
+    """Lines of up to 118 characters, none of which begins with a per cent sign."""
+    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.fill(whole, 118, break_long_words=False, break_on_hyphens=False, **indents)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def metric_table(figures: Figures) -> str:

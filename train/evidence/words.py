@@ -70,8 +70,8 @@ def reliability_points(metrics: dict[str, Any]) -> list[str]:
         f"{percent(s['accuracy_at_coverage_80'])} are right.",
         f"**Balancing** changed {s['labels_changed']:,} answers: {s['mended']:,} errors mended, {s['spoilt']:,} right "
         f"answers spoilt. Accuracy moved by {points(s['accuracy_change_by_balancing'])} points"
-        f"{in_brackets(between(accuracy, 'points'))}{may_be_chance(accuracy)}; macro recall, the mean over the "
-        f"classes, by {points(s['macro_recall_change_by_balancing'])}{in_brackets(between(recall, 'points'))}"
+        f"{in_brackets(between(accuracy, 'points'))}{may_be_chance(accuracy)}; macro recall (the mean of the "
+        f"classes' recalls) by {points(s['macro_recall_change_by_balancing'])}{in_brackets(between(recall, 'points'))}"
         f"{may_be_chance(recall)}.",
         f"**Weakest class**: {s['weakest_class']}, of whose {images(s['weakest_support'])} it recognises "
         f"{percent(s['weakest_recall'], 0)}{in_brackets(between(s['weakest_interval']))}.",
