@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from trained_run import MACHINE, RESULTS, SECRET, write_run
 
 import push_to_hub
+from grefel_hf.predictor import BUNDLED_CHECKPOINT
 from hub import PushError, make_repository, push_model, push_space
 
 
@@ -108,12 +109,18 @@ def test_a_readme_of_the_folder_is_the_card(hub, best, run_dir, tmp_path):
 def test_an_evaluation_of_these_weights_goes_up_and_into_the_card(hub, best, run_dir, tmp_path):
     folder = shutil.copytree(best, tmp_path / "checkpoint")
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    metrics = {"dataset": "FER+", "split": "test", "weights_sha256": digest, "plain": RESULTS["best"]}
+    bundled = json.loads((BUNDLED_CHECKPOINT / "evaluation.json").read_text())
+    metrics = {**bundled, "split": "test", "weights_sha256": digest}
     (folder / "evaluation.json").write_text(json.dumps({**metrics, "model": f"{MACHINE}/best"}))
+    shutil.copy(BUNDLED_CHECKPOINT / "landmarks.json", folder)
     push_model(folder, "user/grefel", run_dir=run_dir)
     files = hub.files("user/grefel")
     assert json.loads(files["evaluation.json"]) == {**metrics, "model": "best"}
-    assert "FER+, split test, 1200 images" in files["README.md"].decode()
+    assert files["landmarks.json"] == (BUNDLED_CHECKPOINT / "landmarks.json").read_bytes()
+    card = files["README.md"].decode()
+    assert "FER+, split test" in card and "## Landmarks" in card
+    push_model(best, "user/grefel", run_dir=run_dir)  # other weights, of which neither is known
+    assert not {"evaluation.json", "landmarks.json"} & hub.files("user/grefel").keys()
 
 
 def test_pushing_again_replaces_and_what_described_the_old_weights_goes(hub, best, run_dir):

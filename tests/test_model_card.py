@@ -5,13 +5,12 @@ import shutil
 
 import pytest
 import yaml
-from conftest import REPOSITORY
 from huggingface_hub import ModelCard
-from trained_run import BEST, MACHINE, results, write_run
+from trained_run import MACHINE, results, write_run
 
-from evaluate import weights_digest
+from checkpoint_files import weights_digest
 from grefel_hf.predictor import BUNDLED_CHECKPOINT
-from model_card import main, model_card, percent, read_results
+from model_card import main, model_card, read_results
 
 
 def read(name: str) -> dict:
@@ -39,16 +38,22 @@ def test_the_bundled_card_is_the_generated_one():
     assert (BUNDLED_CHECKPOINT / "README.md").read_text() == text
 
 
-def test_the_readme_has_the_cards_accuracy():
-    corrected = read("evaluation.json")["plain"]["corrected"]
-    assert corrected["accuracy"] >= 0.87
-    readme = (REPOSITORY / "README.md").read_text()
-    assert percent(corrected["accuracy"]) in readme
-    assert f"{corrected['expected_calibration_error']:.3f}" in readme
+def test_the_bundled_evaluation_has_what_the_page_and_the_card_need():
+    metrics = read("evaluation.json")
+    assert (BUNDLED_CHECKPOINT / "evaluation.json").stat().st_size < 200_000
+    assert metrics["summary"]["accuracy"] >= 0.87 and metrics["robustness"]["summary"]["worst"]
+    for part in ("primary", "corrected"):
+        found = metrics["plain"][part]
+        assert sum(map(sum, found["confusion"])) == found["samples"] == metrics["summary"]["samples"]
+        assert sum(row["samples"] for row in found["reliability_bins"]) == found["samples"]
+        assert found["risk_coverage"] and found["confidence_thresholds"] and found["precision_by_class"]
+        assert found["intervals"]["recall_by_class"].keys() == found["recall_by_class"].keys()
+    assert metrics["plain"]["balancing"]["by_class"] and metrics["mirror_averaged"] and metrics["agreement"]
 
 
-def test_figures_of_other_weights_are_refused():
-    metrics = {**read("evaluation.json"), "weights_sha256": "0" * 64}
+@pytest.mark.parametrize("change", [{"weights_sha256": "0" * 64}, {"summary": None}], ids=["other weights", "old file"])
+def test_figures_of_other_weights_or_another_form_are_refused(change):
+    metrics = {key: value for key, value in {**read("evaluation.json"), **change}.items() if value is not None}
     with pytest.raises(ValueError, match="evaluate.py"):
         model_card(BUNDLED_CHECKPOINT, metrics, None)
 
@@ -66,16 +71,14 @@ def test_without_an_evaluation_the_runs_best_epoch_is_what_was_measured(best):
 
 
 def test_an_evaluation_goes_before_the_runs_figures(best):
-    metrics = {
-        "dataset": "RAF-DB",
-        "split": "test",
-        "weights_sha256": weights_digest(str(best)),
-        "plain": {**BEST, "corrected": {**BEST["corrected"], "accuracy": 0.75}},
-    }
+    metrics = {**read("evaluation.json"), "dataset": "RAF-DB", "protocol": None, "split": "test"}
+    metrics |= {"weights_sha256": weights_digest(best)}
+    corrected = metrics["plain"]["corrected"]
+    corrected |= {"accuracy": 0.75, "intervals": {"accuracy": [0.7, 0.8]}}
     # of a class that the split does not show there is no recall
-    metrics["plain"]["corrected"]["recall_by_class"] = {"neutral": 0.75, "surprise": None}
+    corrected["recall_by_class"] = {"neutral": 0.75, "surprise": None}
     card = model_card(best, metrics, results(), hub_id="user/grefel")
-    assert "(corrected, single view): neutral 75.00 %." in card
+    assert "(corrected, single view): neutral 75.0 %." in card and "| 75.00 % (70.0 to 80.0) |" in card
     assert measured(card)["rafdb", "test", "accuracy"] == 0.75
     assert "evaluate.py --model user/grefel" in card
 

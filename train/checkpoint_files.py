@@ -1,5 +1,6 @@
 """Folders that appear whole or not at all, and the files of a model."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -96,3 +97,9 @@ def in_half_precision(weight: torch.Tensor) -> torch.Tensor:
     """The tensor as float16, unless it is no float or has values that would become infinite."""
     half = weight.half() if weight.is_floating_point() else weight
     return half if half.isfinite().all() else weight
+
+
+def weights_digest(folder: str | Path) -> str | None:
+    """sha256 of a folder's weights, which ties figures to what they were measured on; None where there are none."""
+    weights = Path(folder) / "model.safetensors"
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None

@@ -20,13 +20,11 @@ def predict(
     loader: DataLoader,
     processor: GReFELImageProcessor,
     accelerator: Accelerator,
-    flip: bool = False,
 ) -> dict[str, torch.Tensor]:
     """
     Args:
         model: in eval mode, on the accelerator's device.
         loader: prepared by the accelerator; batches of `FaceDataset`.
-        flip: average each distribution, and each confidence, with that of the mirrored image.
 
     Returns:
         `primary` and `corrected` distributions (M, N), `labels` (M,) or (M, N) and the confidences (M,) of the parts
@@ -34,17 +32,10 @@ def predict(
     """
     gathered: dict[str, list[torch.Tensor]] = {}
     for batch in loader:
-        images = normalize(to_unit_range(batch["pixels"]), processor)
-        views = [images, images.flip(-1)] if flip else [images]
-        outputs = [model(pixel_values=view) for view in views]
-        results = {
-            "primary": torch.stack([o.primary_logits.softmax(-1) for o in outputs]).mean(0),
-            "corrected": torch.stack([o.logits.softmax(-1) for o in outputs]).mean(0),
-            "labels": batch["labels"],
-        }
-        for name in CONFIDENCES:
-            if outputs[0].get(name) is not None:
-                results[name] = torch.stack([o[name] for o in outputs]).mean(0)
+        output = model(pixel_values=normalize(to_unit_range(batch["pixels"]), processor))
+        results = {"primary": output.primary_logits.softmax(-1), "corrected": output.logits.softmax(-1)}
+        results |= {name: output[name] for name in CONFIDENCES if output.get(name) is not None}
+        results["labels"] = batch["labels"]
         for name, values in accelerator.gather_for_metrics(results).items():
             gathered.setdefault(name, []).append(values.cpu())
     return {name: torch.cat(values) for name, values in gathered.items()}

@@ -27,7 +27,7 @@ from public_records import public_log, public_record, recipe_text
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = frozenset({"evaluation.json", "all_results.json", "recipe.yaml", "training_log.jsonl"})
+DESCRIPTIONS = frozenset({"evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"})
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/*.py")
 
@@ -63,8 +63,9 @@ def push_model(
     """
     Upload a checkpoint so that `AutoModel.from_pretrained(repo_id, trust_remote_code=True)` loads it anywhere.
 
-    The weights go up as they are, with config, processor, the code that defines them, evaluation.json if there is
-    one, and a model card: README.md of the folder if there is one, else one written from measured figures.
+    The weights go up as they are, with config, processor, the code that defines them, evaluation.json and
+    landmarks.json where they are there, and a model card: README.md of the folder if there is one, else one written
+    from measured figures.
 
     Args:
         folder: a checkpoint (config.json, model.safetensors, preprocessor_config.json).
@@ -239,16 +240,17 @@ def stage_model(
     save_with_code(model, processor, staged)
     shutil.copyfile(folder / WEIGHTS, staged / WEIGHTS)  # byte for byte what was measured, often in half precision
     try:
-        metrics = read_json(folder / "evaluation.json")
         results = read_results(run_dir / "all_results.json")
-        if metrics is not None:
-            write_json(staged / "evaluation.json", public_record(metrics))
+        reports = {name: read_json(folder / name) for name in ("evaluation.json", "landmarks.json")}
+        for name, report in reports.items():
+            if report is not None:
+                write_json(staged / name, public_record(report))
         if results is not None:
             write_json(staged / "all_results.json", public_record(results))
             (staged / "recipe.yaml").write_text(recipe_text(results))
         if (run_dir / "training_log.jsonl").exists():
             (staged / "training_log.jsonl").write_text(public_log(run_dir / "training_log.jsonl"))
-        card = model_card(staged, metrics, results, hub_id=repo_id)
+        card = model_card(staged, reports["evaluation.json"], results, hub_id=repo_id)
     except ValueError as error:
         raise PushError(f"Cannot push {folder}: {one_line(error)}") from error
     written = folder / "README.md"

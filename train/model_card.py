@@ -3,8 +3,8 @@ Write the model card of a checkpoint from what was measured on it.
 
     python train/model_card.py --model DIR [--metrics DIR/evaluation.json] [--training DIR/all_results.json]
 
-Figures come from train/evaluate.py (evaluation.json) or else from the training run (all_results.json); where nothing
-was measured the card says so. Figures that belong to other weights are refused.
+Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or else from the training run
+(all_results.json); where nothing was measured the card says so. Figures that belong to other weights are refused.
 """
 
 import argparse
@@ -18,17 +18,12 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 from safetensors import safe_open
 
+from checkpoint_files import weights_digest
+from dataset_titles import DATASETS
+from evidence.words import between, decimal, in_brackets, percent, reliability_points
 from public_records import public_record
 
 REPOSITORY = Path(__file__).parents[1]
-DATASETS = {
-    "ferplus": "FER+",
-    "rafdb": "RAF-DB",
-    "affectnet": "AffectNet",
-    "affwild2": "Aff-Wild2",
-    "fergdb": "FERG-DB",
-    "jaffe": "JAFFE",
-}
 VIEWS = {"plain": "single view", "mirror_averaged": "averaged with the mirrored face"}
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -128,19 +123,26 @@ def measured_figures(model: Path, metrics: dict | None, results: dict | None, na
     return Figures({VIEWS["plain"]: best}, dataset_type, dataset, split, paragraph(how))
 
 
-def evaluated_figures(model: Path, metrics: dict, name: str) -> Figures:
-    from evaluate import weights_digest  # with all that evaluation needs, which takes a while to load
-
-    if metrics["weights_sha256"] != weights_digest(str(model)):
+def check_evaluation(model: Path, metrics: dict):
+    """Raises ValueError for the figures of other weights than those in `model`, or of an older evaluate.py."""
+    if metrics.get("weights_sha256") != weights_digest(model):
         raise ValueError(
             f"the figures in evaluation.json were not measured on the weights in {model}: run train/evaluate.py again"
         )
+    if "summary" not in metrics:
+        raise ValueError("evaluation.json was not written by this train/evaluate.py: run it again")
+
+
+def evaluated_figures(model: Path, metrics: dict, name: str) -> Figures:
+    check_evaluation(model, metrics)
     dataset, split, protocol = metrics["dataset"], metrics["split"], metrics.get("protocol")
     dataset_type = next((key for key, value in DATASETS.items() if value == dataset), dataset)
     official = f", official {protocol} protocol" if protocol else ""
     options = " --dataset_dir FERPLUS" if dataset_type == "ferplus" else ""
-    how = paragraph(f"{dataset}, split {split}{official}, {metrics['plain']['corrected']['samples']} images. Command:")
-    command = f"    python train/evaluate.py --model {name}{options} --split {split}"
+    samples = metrics["plain"]["corrected"]["samples"]
+    how = paragraph(f"{dataset}, split {split}{official}, {samples:,} images; in brackets 95 % intervals. Command:")
+    options += " --robustness" if "robustness" in metrics else ""
+    command = f"    python train/evaluate.py --model {name}{options} --split {split} --output_dir OUT"
     views = {view: metrics[key] for key, view in VIEWS.items() if key in metrics}
     title = f"{dataset} ({protocol} protocol)" if protocol else dataset
     return Figures(views, dataset_type, title, split, f"{how}\n\n{command}")
@@ -172,11 +174,18 @@ def in_half_precision(weights: Path) -> bool:
 
 
 def paragraph(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
+    return filled(" ".join(text.split()))
 
 
-def percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"
+def bullet(text: str) -> str:
+    return filled(text, initial_indent="- ", subsequent_indent="  ")
+
+
+def filled(text: str, **indents: str) -> str:
+    """Lines of up to 118 characters, none of which begins with a per cent sign."""
+    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.fill(whole, 118, break_long_words=False, break_on_hyphens=False, **indents)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def metric_table(figures: Figures) -> str:
@@ -187,8 +196,9 @@ def metric_table(figures: Figures) -> str:
     for view, metrics in figures.views.items():
         for distribution in ("corrected", "primary"):
             values = metrics[distribution]
-            cells = [percent(values["accuracy"]), f"{values['macro_recall']:.3f}"]
-            cells.append(f"{values['expected_calibration_error']:.3f}")
+            interval = in_brackets(between(values.get("intervals", {}).get("accuracy")))
+            cells = [percent(values["accuracy"], 2) + interval, decimal(values["macro_recall"])]
+            cells.append(decimal(values["expected_calibration_error"]))
             rows.append(f"| {distribution}, {view} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -198,28 +208,24 @@ def measured_text(figures: Figures | None, metrics: dict | None, results: dict |
         return NOT_MEASURED
     parts = [figures.how, metric_table(figures)]
     if metrics is not None:
+        parts.append("\n".join(map(bullet, reliability_points(metrics))))
         parts += details(metrics["plain"], metrics["split"], results)
     return "\n\n".join(parts)
 
 
 def details(plain: dict, split: str, results: dict | None) -> list[str]:
-    """The paragraphs below the table of evaluation.json."""
+    """The paragraphs that only the card has."""
     parts = []
-    corrected = plain["corrected"]
-    if without := plain.get("without_duplicates", {}).get("corrected"):
+    corrected, without = plain["corrected"], plain["without_duplicates"]["corrected"]
+    if without["samples"] < corrected["samples"]:
         parts.append(
             f"Without the {corrected['samples'] - without['samples']} images that repeat an earlier one pixel by pixel "
             "(most of them one of the training split), the corrected distribution is right on "
-            f"{percent(without['accuracy'])} of {without['samples']}."
+            f"{percent(without['accuracy'])} of {without['samples']:,}."
         )
-    if balancing := plain.get("balancing"):
-        parts.append(
-            f"Balancing changed the primary head's top class on {balancing['labels_changed']} images: "
-            f"{balancing['mended']} errors were mended and {balancing['spoilt']} right answers spoilt."
-        )
-    if recalls := corrected.get("recall_by_class"):
-        listed = ", ".join(f"{name} {percent(recall)}" for name, recall in recalls.items() if recall is not None)
-        parts.append(f"Recall by class (corrected, single view): {listed}.")
+    recalls = corrected["recall_by_class"].items()
+    listed = ", ".join(f"{name} {percent(recall)}" for name, recall in recalls if recall is not None)
+    parts.append(f"Recall by class (corrected, single view): {listed}.")
     if results is not None and split == validation_split(results["args"]):
         parts.append(
             f"The {split} split chose the best epoch, so these figures are a little kinder than those on unseen data "
@@ -273,15 +279,15 @@ def calibration_text(report: dict | None) -> str:
 def landmarks_text(report: dict) -> str:
     """What train_landmarks.py measured on the landmark branch, which stays as it is in the training of the whole."""
     faces, correlation = report["faces"]["validation"], report["correlation"]
-    regions = ", ".join(f"{name} {percent(error)}" for name, error in report["by_region"].items())
+    regions = ", ".join(f"{name} {percent(value, 2)}" for name, value in report["by_region"].items())
+    error = percent(report["normalized_mean_error"], 2)
     return paragraph(
         f"68 points, taught by MediaPipe's face mesh. On the {faces['teacher_sure']:,} of {faces['all']:,} validation "
-        "faces of which the teacher is sure, the mean distance to its points is "
-        f"{percent(report['normalized_mean_error'])} of the distance between the eyes' outer corners ({regions}; the "
-        f"mean shape alone: {percent(report['mean_shape_error'])}). The points move with the expression: correlation "
-        f"with the teacher's opening of the mouth {correlation['mouth_opening']:.2f}, width of the mouth "
-        f"{correlation['mouth_width']:.2f}, opening of the eyes {correlation['eye_opening']:.2f}, height of the brows "
-        f"{correlation['brow_height']:.2f}."
+        f"faces of which the teacher is sure, the mean distance to its points is {error} of the distance between the "
+        f"eyes' outer corners ({regions}; the mean shape alone: {percent(report['mean_shape_error'], 2)}). The points "
+        "move with the expression: correlation with the teacher's opening of the mouth "
+        f"{correlation['mouth_opening']:.2f}, width of the mouth {correlation['mouth_width']:.2f}, opening of the eyes "
+        f"{correlation['eye_opening']:.2f}, height of the brows {correlation['brow_height']:.2f}."
     )
 
 

@@ -31,6 +31,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 import arguments
+from allocator import keep_freed_memory
 from averaging import WeightAverage
 from building import build_config, build_model, build_optimizer, build_processor, build_schedule
 from checkpoint_files import replaced_text, restore_replaced
@@ -38,6 +39,7 @@ from face_data import FaceData, load_face_data
 from face_dataset import BadImageError
 from hub import PushError, make_repository, push_model
 from loaders import class_counts, class_weights, eval_loader, train_loader
+from processes import leave
 from provenance import run_origin
 from run_checkpoints import checkpoints, delete_run, read_checkpoint
 from tracking import TrainingLog, chosen_trackers, start_trackers
@@ -65,6 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace):
+    keep_freed_memory()
     output_dir = Path(args.output_dir)
     with ending_with_message("Cannot start training", START_ERRORS):
         accelerator = build_accelerator(args, output_dir)
@@ -103,11 +106,7 @@ def main(args: argparse.Namespace):
                     run_dir=output_dir,
                 )
             )
-    if accelerator.num_processes > 1:
-        # Freeing the model now can wait for ever: gloo's threads may still hold what belongs to its process group.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    leave(accelerator)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from adapters.ferplus import load_ferplus
+from allocator import keep_freed_memory
 from face_dataset import FaceDataset
 from grefel_hf import GReFELImageProcessor
 from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
@@ -175,6 +176,7 @@ def predict(network: LandmarkNetwork, pixels: torch.Tensor, device) -> torch.Ten
 
 
 def main(args: argparse.Namespace):
+    keep_freed_memory()
     accelerator = Accelerator()
     set_seed(args.seed)
     args.output_dir.mkdir(parents=True, exist_ok=True)
