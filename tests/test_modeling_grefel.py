@@ -182,6 +182,49 @@ def test_bfloat16_model_runs_and_stays_close(tiny_model):
     torch.testing.assert_close(actual, expected, atol=0.02, rtol=0)
 
 
+@torch.no_grad()
+def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
+    """The bundled weights, on a face and on noise."""
+    (face,) = predictor(astronaut).faces
+    crops = predictor.processor([face.crop], return_tensors="pt")["pixel_values"]
+    batch = torch.cat([crops, pixels(7, predictor.model.config)])
+    expected = predictor.model(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = predictor.model(batch)
+    for name in ("logits", "primary_logits"):
+        assert actual[name].dtype == torch.float32
+        torch.testing.assert_close(actual[name].softmax(-1), expected[name].softmax(-1), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("size", ["small", "base"])
+@torch.no_grad()
+def test_the_whole_forward_pass_compiles_into_one_graph(size):
+    torch.manual_seed(0)
+    model = GReFELForImageClassification(GReFELConfig.from_size(size, landmark_head=True)).eval()
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    output = torch.compile(model, fullgraph=True, backend=backend)(pixels(1, model.config))
+    assert len(graphs) == 1
+    torch.testing.assert_close(output.logits, model(pixels(1, model.config)).logits)
+
+
+@torch.no_grad()
+def test_position_biases_follow_their_table(tiny_model):
+    attention = tiny_model.grefel.fusions[0].attention
+    before = attention.position_bias()
+    state = {"position_bias_table": torch.randn_like(attention.position_bias_table)}
+    attention.load_state_dict(state, strict=False)
+    bias = attention.position_bias()
+    assert bias.shape == (1, 2, 64, 64) and not torch.equal(bias, before)
+    # Query cell 9 (row 1, column 1) and key cell 2 (row 0, column 2): offset (1, -1).
+    assert torch.equal(bias[0, :, 9, 2], state["position_bias_table"][(1 + 7) * 15 + (-1 + 7)])
+
+
 def test_the_anchors_margin_follows_the_spread_of_the_embeddings():
     torch.manual_seed(0)
     model = GReFELForImageClassification(tiny_config(anchor_margin=2.0)).train()

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,6 +23,8 @@ import grefel_hf  # noqa: F401  (registers the Auto classes)
 from adapters.ferplus import EMOTIONS, load_ferplus
 from evaluation import balancing_metrics, predict
 from face_dataset import FaceDataset
+from grefel_hf.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.runtimes import Network, create_network
 from metrics import recall_by_class
 
 
@@ -31,6 +34,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--dataset_dir", required=True, help="FER+ folder of parquet files (see train/ferplus.py)")
     parser.add_argument("--split", default="validation")
     parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--runtime", default="torch", help="torch, compile, onnx, or a file of grefel_hf.export_onnx")
     parser.add_argument("--output", type=Path, help="JSON file for the metrics")
     return parser.parse_args(argv)
 
@@ -41,10 +45,21 @@ def weights_digest(model: str) -> str | None:
     return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.exists() else None
 
 
+def with_tensors(network: Network) -> Callable[[torch.Tensor], GReFELImageClassifierOutput]:
+    """A network of arrays, called as the model is."""
+
+    def call(pixel_values: torch.Tensor) -> GReFELImageClassifierOutput:
+        outputs = network(pixel_values.numpy())
+        return GReFELImageClassifierOutput(**{name: torch.from_numpy(values) for name, values in outputs.items()})
+
+    return call
+
+
 def evaluate(args: argparse.Namespace) -> dict:
     """All figures that a model card needs."""
     accelerator = Accelerator()
     model = AutoModelForImageClassification.from_pretrained(args.model).to(accelerator.device).eval()
+    network = model if args.runtime == "torch" else with_tensors(create_network(model, args.runtime))
     processor = AutoImageProcessor.from_pretrained(args.model)
     names = [model.config.id2label[i] for i in range(model.config.num_labels)]
     if names != list(EMOTIONS):
@@ -56,11 +71,13 @@ def evaluate(args: argparse.Namespace) -> dict:
         "dataset": "FER+",
         "protocol": "majority",
         "split": args.split,
+        "runtime": args.runtime,
+        "images": len(data),
         "weights_sha256": weights_digest(args.model),
     }
     for mode in ("plain", "mirror_averaged"):
         progress = tqdm(loader, desc=mode, disable=not accelerator.is_main_process)
-        predictions = predict(model, progress, processor, accelerator, flip=mode == "mirror_averaged")
+        predictions = predict(network, progress, processor, accelerator, flip=mode == "mirror_averaged")
         result[mode] = balancing_metrics(predictions)
         result[mode]["corrected"]["recall_by_class"] = recall_by_class(
             predictions["corrected"], predictions["labels"], names

@@ -3,11 +3,11 @@ How fast is it? Figures of one run on this machine, as ratios where something is
 
     python tests/benchmarks/benchmark.py [--sections backbones runtimes ...] [--output FILE.json] [--compare OLD.json]
 
-Sections: `backbones` (the model against its backbones alone), `runtimes` (eager, bf16, ONNX, int8 and compiled PyTorch at
-batch 1, 8 and 32), `photo` (the shares of one photo; photos a second), `bulk` (faces a second through `stream`), `memory`
-(peaks) and `training` (images a second, from benchmark_data_pipeline.py). Set GREFEL_YUNET to measure with YuNet; without
-it photos are searched by HOG. What is compared takes turns and counts by its median; other programs still disturb, so let
-the machine rest.
+Sections: `backbones` (the model against its backbones alone), `runtimes` (eager, bf16, ONNX, int8 and compiled
+PyTorch at batch 1, 8 and 32), `photo` (the shares of one photo; photos a second), `bulk` (faces a second through
+`stream`), `memory` (peaks) and `training` (images a second, from benchmark_data_pipeline.py). Set GREFEL_YUNET to
+measure with YuNet; without it photos are searched by HOG. What is compared takes turns and counts by its median; other
+programs disturb all the same, so let the machine rest.
 """
 
 import argparse
