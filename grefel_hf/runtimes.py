@@ -10,14 +10,8 @@ import torch
 
 from .inference_graph import fold_batch_norms
 from .modeling_grefel import GReFELForImageClassification
-from .onnx_runtime import (
-    OnnxNetwork,
-    OnnxUnavailableError,
-    check_graph,
-    import_onnx_packages,
-    onnx_graph,
-    weights_digest,
-)
+from .onnx_cache import cached_network
+from .onnx_runtime import OnnxNetwork, OnnxUnavailableError, weights_digest
 
 logger = logging.getLogger("grefel_hf")
 
@@ -46,8 +40,9 @@ def create_network(model: GReFELForImageClassification, runtime: str | Path = "a
 
     Args:
         runtime: "torch"; "compile" (torch.compile, which needs a C++ compiler and about a minute for the first batch);
-            "onnx" (ONNX Runtime on the CPU, exported on the spot); a file that `python -m grefel_hf.export_onnx` wrote
-            for this model; or "auto": on a CPU "onnx" where onnxruntime is installed, else "torch".
+            "onnx" (ONNX Runtime on the CPU, exported once and then cached); a file that
+            `python -m grefel_hf.export_onnx` wrote for this model; or "auto": on a CPU "onnx" where onnxruntime is
+            installed, else "torch".
 
     Raises:
         ValueError: another runtime, one that does not run on the model's device, or a file of another model.
@@ -67,25 +62,18 @@ def create_network(model: GReFELForImageClassification, runtime: str | Path = "a
         raise ValueError(f"unknown runtime {str(runtime)!r}: choose one of {', '.join(RUNTIMES)}, or an .onnx file")
     if not on_cpu:
         raise ValueError(f"ONNX Runtime runs on the CPU here, and the model is on {model.device}: use runtime='torch'")
-    return _exported_network(model) if runtime == "onnx" else _network_of_file(model, Path(runtime))
+    return cached_network(model) if runtime == "onnx" else _network_of_file(model, Path(runtime))
 
 
 def _fastest_network(model: GReFELForImageClassification) -> Network:
     """ONNX Runtime if it is there and agrees with PyTorch, which serves otherwise."""
     try:
-        return _exported_network(model)
+        return cached_network(model)
     except OnnxUnavailableError:
         pass
     except Exception as error:  # the exporter may fail in many ways, on a PyTorch to come for instance
         logger.warning("running on PyTorch, because the export to ONNX failed: %s", error)
     return TorchNetwork(model)
-
-
-def _exported_network(model: GReFELForImageClassification) -> OnnxNetwork:
-    import_onnx_packages()  # before the export, which would be for nothing
-    network = OnnxNetwork(onnx_graph(model))
-    check_graph(network, model)
-    return network
 
 
 def _network_of_file(model: GReFELForImageClassification, file: Path) -> OnnxNetwork:

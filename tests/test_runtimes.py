@@ -1,6 +1,7 @@
 """Networks of all runtimes give the same figures; what is missing or does not fit is said."""
 
 import logging
+import os
 import sys
 
 import numpy as np
@@ -8,13 +9,21 @@ import pytest
 import torch
 from conftest import tiny_config
 
-from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor, runtimes
+from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor, onnx_cache
 from grefel_hf.face_detection import NoDetector
 from grefel_hf.onnx_runtime import GraphMismatchError, OnnxNetwork, OnnxUnavailableError, check_graph, onnx_graph
 from grefel_hf.runtimes import TorchNetwork, create_network
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache for graphs."""
+    folder = tmp_path / "onnx"
+    monkeypatch.setattr(onnx_cache, "cache_folder", lambda: folder)
+    return folder
 
 
 def pixels(batch: int) -> np.ndarray:
@@ -82,7 +91,7 @@ def test_auto_falls_back_to_torch_when_the_graph_is_wrong(tiny_model, monkeypatc
     def refuse(*args):
         raise GraphMismatchError("the graph's logits differ")
 
-    monkeypatch.setattr(runtimes, "check_graph", refuse)
+    monkeypatch.setattr(onnx_cache, "check_graph", refuse)
     with caplog.at_level(logging.WARNING, "grefel_hf"):
         assert isinstance(create_network(tiny_model), TorchNetwork)
     assert "logits differ" in caplog.text
@@ -106,6 +115,49 @@ def test_unknown_runtimes_and_missing_files_are_refused(tiny_model, tmp_path):
     damaged.write_bytes(onnx_graph(tiny_model)[:1000])
     with pytest.raises(ValueError, match="damaged.onnx"):
         create_network(tiny_model, damaged)
+
+
+def test_a_second_start_takes_the_cached_graph(tiny_model, cache, monkeypatch):
+    create_network(tiny_model, "onnx")
+    (file,) = cache.iterdir()
+    monkeypatch.setattr(onnx_cache, "onnx_graph", None)  # no second export
+    network = create_network(tiny_model, "onnx")
+    np.testing.assert_allclose(network(pixels(2))["logits"], TorchNetwork(tiny_model)(pixels(2))["logits"], atol=1e-4)
+    # Other weights and other settings have graphs of their own.
+    with torch.no_grad():
+        tiny_model.primary_head.output.bias[0] += 1.0
+    assert onnx_cache.graph_file(tiny_model) != file
+    tiny_model.primary_head.output.bias.data[0] -= 1.0
+    tiny_model.config.layer_norm_eps = 1e-3
+    assert onnx_cache.graph_file(tiny_model) != file
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other weights"])
+def test_a_damaged_graph_in_the_cache_is_made_again(tiny_model, cache, damage):
+    create_network(tiny_model, "onnx")
+    (file,) = cache.iterdir()
+    good = file.read_bytes()
+    if damage == "truncated":
+        file.write_bytes(good[: len(good) // 2])
+    else:
+        other = GReFELForImageClassification(tiny_config()).eval()
+        file.write_bytes(onnx_graph(other))
+    network = create_network(tiny_model, "onnx")
+    np.testing.assert_allclose(network(pixels(2))["logits"], TorchNetwork(tiny_model)(pixels(2))["logits"], atol=1e-4)
+    assert file.read_bytes() == good and len(list(cache.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tiny_model, cache):
+    cache.write_text("no folder")
+    assert isinstance(create_network(tiny_model, "onnx"), OnnxNetwork)
+
+
+def test_the_cache_keeps_few_graphs(cache, monkeypatch):
+    monkeypatch.setattr(onnx_cache, "KEPT_GRAPHS", 2)
+    for age, name in enumerate(("c", "a", "b")):
+        onnx_cache.store(b"graph", cache / f"{name}.onnx")
+        os.utime(cache / f"{name}.onnx", (age, age))
+    assert sorted(path.name for path in cache.iterdir()) == ["a.onnx", "b.onnx"]
 
 
 def test_compiled_networks_fold_and_leave_the_model(tiny_model, monkeypatch):

@@ -51,10 +51,11 @@ def test_base_trains_from_converted_backbones(converted, tmp_path):
     assert sum(value.numel() for value in weights.values()) > 43_800_000
     pyramid = "grefel.pyramid."
     for name, value in load_file(converted["landmark_backbone"]).items():
-        assert torch.equal(weights[f"{pyramid}landmark_backbone.{name}"], value), name  # frozen
-    start = load_file(converted["image_backbone"])
-    convolutions = {name: value for name, value in start.items() if value.ndim == 4}
-    for name, value in convolutions.items():
-        moved = (weights[f"{pyramid}image_backbone.{name}"] - value).abs().max()
-        # Adam moves no weight further than the learning rate in a step.
-        assert 0 < moved <= 1.01 * STEPS * LEARNING_RATE, name
+        saved = weights[f"{pyramid}landmark_backbone.{name}"]
+        assert torch.equal(saved, value.to(saved.dtype)), name  # frozen, and saved in half precision
+    for name, value in load_file(converted["image_backbone"]).items():
+        if value.ndim == 4:
+            moved = (weights[f"{pyramid}image_backbone.{name}"].float() - value).abs().max()
+            rounding = value.abs().max() * 2**-11
+            # Adam moves some weight by about the learning rate in a step, and none further.
+            assert 0.5 * LEARNING_RATE < moved < 1.01 * STEPS * LEARNING_RATE + rounding, name
