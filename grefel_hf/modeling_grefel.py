@@ -234,8 +234,6 @@ class GReFELFeaturePyramid(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
         """Crops (B, 3, S, S) to three image maps, three landmark maps (both (B, C, H, W)) and landmarks (B, 68, 2)."""
-        # Channels last, every permute to (B, H, W, C) and back in the fusion is a view.
-        pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
         image_maps = self.image_backbone(resize(pixel_values, self.config.image_backbone_size))
         landmark_maps = self.landmark_backbone(resize(pixel_values, self.config.landmark_backbone_size))
         landmarks = None if self.landmark_head is None else self.landmark_head(landmark_maps[-1])

@@ -22,9 +22,12 @@ Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 class TorchNetwork:
-    """A model, or what torch.compile makes of one, on its own device."""
+    """A model, or what torch.compile makes of one, on its own device; its weights are laid out channels last."""
 
     def __init__(self, model: GReFELForImageClassification, function: Callable | None = None):
+        # Convolutions hand this on, and the fusion's permutes to (B, H, W, C) and back are views of it. In the forward
+        # pass it would come too late: the weights would be brought into the layout of the input at every call.
+        model.to(memory_format=torch.channels_last)
         self._device = model.device
         self._function = function or model
 

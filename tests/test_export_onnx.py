@@ -1,13 +1,14 @@
 """The export as a command: a checked file, its int8 version, and errors in one line."""
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from conftest import tiny_config
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor, export_onnx
-from grefel_hf.export_onnx import main
+from grefel_hf.export_onnx import calibration_images, evenly, main, pixel_batches
 from grefel_hf.onnx_runtime import OnnxNetwork
 from grefel_hf.runtimes import TorchNetwork
 
@@ -78,6 +79,17 @@ def test_int8_is_near_and_quarter_the_size(checkpoint, images, tmp_path, capsys)
     torch.testing.assert_close(*probabilities, atol=0.1, rtol=0)
 
 
+def test_calibration_images_come_from_parquet_too_and_evenly(images, tmp_path):
+    files = sorted(images.iterdir())
+    pandas.DataFrame({"image": [{"bytes": file.read_bytes()} for file in files]}).to_parquet(tmp_path / "faces.parquet")
+    encoded = calibration_images(tmp_path / "faces.parquet")
+    assert encoded == [file.read_bytes() for file in files]
+    processor = GReFELImageProcessor(size={"height": 64, "width": 64})
+    for from_bytes, from_files in zip(pixel_batches(encoded, processor), pixel_batches(files, processor), strict=True):
+        assert from_bytes.shape == (6, 3, 64, 64) and (from_bytes == from_files).all()
+    assert evenly(list(range(10)), 4) == [0, 2, 5, 7] and evenly([1, 2], 4) == [1, 2]
+
+
 def test_a_graph_that_fails_the_comparison_leaves_no_file(checkpoint, tmp_path, monkeypatch):
     real = export_onnx.onnx_graph
 
@@ -98,6 +110,7 @@ def test_a_graph_that_fails_the_comparison_leaves_no_file(checkpoint, tmp_path, 
     [
         (["--output", "{tmp}/none/model.onnx"], "none does not exist"),
         (["--output", "{tmp}/a.onnx", "--int8", "--calibration_images", "{tmp}"], "holds no images"),
+        (["--output", "{tmp}/a.onnx", "--int8", "--calibration_images", "{tmp}/no.parquet"], "no.parquet cannot be"),
         (["--output", "{tmp}/a.onnx", "--model", "{tmp}/nowhere"], "nowhere"),
     ],
 )

@@ -21,7 +21,7 @@ def new_model(size: str) -> GReFELForImageClassification:
     """Speed does not depend on the weights."""
     torch.manual_seed(0)
     config = GReFELConfig.from_size(size, num_labels=8, landmark_head=size == "small")
-    return GReFELForImageClassification(config).eval()
+    return GReFELForImageClassification(config).eval().to(memory_format=torch.channels_last)
 
 
 def pixels(model: GReFELForImageClassification, batch: int) -> np.ndarray:
