@@ -1,8 +1,12 @@
 """The network: size of base, gradients, batch invariance, switches, saving, compiling."""
 
+import io
+
+import pandas
 import pytest
 import torch
 from conftest import tiny_config
+from PIL import Image
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELModel
 from grefel_hf.losses import anchor_loss, classification_loss
@@ -182,18 +186,27 @@ def test_bfloat16_model_runs_and_stays_close(tiny_model):
     torch.testing.assert_close(actual, expected, atol=0.02, rtol=0)
 
 
-@torch.no_grad()
-def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
-    """The bundled weights, on a face and on noise."""
-    (face,) = predictor(astronaut).faces
-    crops = predictor.processor([face.crop], return_tensors="pt")["pixel_values"]
-    batch = torch.cat([crops, pixels(7, predictor.model.config)])
-    expected = predictor.model(batch)
-    with torch.autocast("cpu", torch.bfloat16):
-        actual = predictor.model(batch)
+def check_bfloat16_autocast(model: GReFELForImageClassification, batch: torch.Tensor):
+    with torch.inference_mode():
+        expected = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            actual = model(batch)
     for name in ("logits", "primary_logits"):
         assert actual[name].dtype == torch.float32
+        assert not torch.equal(actual[name], expected[name])
         torch.testing.assert_close(actual[name].softmax(-1), expected[name].softmax(-1), atol=0.02, rtol=0)
+
+
+def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
+    (face,) = predictor(astronaut).faces
+    crop = predictor.processor([face.crop], return_tensors="pt")["pixel_values"]
+    check_bfloat16_autocast(predictor.model, torch.cat([crop, pixels(7, predictor.model.config)]))
+
+
+def test_bfloat16_autocast_gives_the_same_distributions_on_ferplus(predictor, shared):
+    table = pandas.read_parquet(shared / "data" / "ferplus" / "validation-00000-of-00001.parquet", columns=["image"])
+    faces = [Image.open(io.BytesIO(entry["bytes"])) for entry in table["image"][::50]]
+    check_bfloat16_autocast(predictor.model, predictor.processor(faces, return_tensors="pt")["pixel_values"])
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
