@@ -1,5 +1,6 @@
 """8-bit versions of ONNX graphs."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -35,17 +36,21 @@ def quantize(graph: bytes, batches: list[np.ndarray]) -> bytes:
     model = onnx.load_from_string(graph)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
-        quantize_static(
-            model,
-            file,
-            Batches(),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTIZED_OPERATIONS),
-            nodes_to_exclude=[node.name for node in model.graph.node if not _quantized(node.name)],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+        logging.disable(logging.WARNING)  # its advice to fold batch norms before, which the export has done
+        try:
+            quantize_static(
+                model,
+                file,
+                Batches(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTIZED_OPERATIONS),
+                nodes_to_exclude=[node.name for node in model.graph.node if not _quantized(node.name)],
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         return file.read_bytes()
 
 
