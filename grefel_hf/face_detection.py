@@ -93,7 +93,7 @@ class YuNetDetector:
 
     name = "yunet"
     search_sides = (640, 1280)  # the photo's longer side is brought between these, in pixels,
-    coarse_side = 480  # and to this
+    coarse_side = 320  # and to this
     least_side = 10  # no face is found in fewer pixels, and OpenCV 4.14 answers with NaN for slivers of two
     measure_face = 168  # box size at which a face is measured; YuNet's geometry was measured at this size
     measure_canvas = 320
