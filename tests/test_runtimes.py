@@ -26,6 +26,21 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(scope="module")
+def graph():
+    """The graph of `tiny_model`, exported once."""
+    torch.manual_seed(0)
+    return onnx_graph(GReFELForImageClassification(tiny_config()).eval())
+
+
+@pytest.fixture
+def exports(graph, monkeypatch) -> list:
+    """What was exported for the cache; the exports themselves are spared."""
+    models = []
+    monkeypatch.setattr(onnx_cache, "onnx_graph", lambda model: models.append(model) or graph)
+    return models
+
+
 def pixels(batch: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((batch, 3, 64, 64)).astype(np.float32)
 
@@ -53,7 +68,7 @@ def test_export_leaves_the_model_as_it_is(tiny_model):
     assert tiny_model.config._attn_implementation == "sdpa"
 
 
-def test_the_predictor_gives_the_same_with_both(tiny_model, astronaut):
+def test_the_predictor_gives_the_same_with_both(tiny_model, exports, astronaut):
     processor = GReFELImageProcessor(size={"height": 64, "width": 64})
     results = {}
     for runtime in ("torch", "onnx"):
@@ -64,8 +79,8 @@ def test_the_predictor_gives_the_same_with_both(tiny_model, astronaut):
         assert results["onnx"][name] == pytest.approx(results["torch"][name], abs=1e-5), name
 
 
-def test_a_graph_of_other_weights_is_noticed(tiny_model):
-    network = OnnxNetwork(onnx_graph(tiny_model))
+def test_a_graph_of_other_weights_is_noticed(tiny_model, graph):
+    network = OnnxNetwork(graph)
     check_graph(network, tiny_model)
     with torch.no_grad():
         tiny_model.primary_head.output.bias[0] += 0.01
@@ -73,7 +88,7 @@ def test_a_graph_of_other_weights_is_noticed(tiny_model):
         check_graph(network, tiny_model)
 
 
-def test_auto_takes_onnx_on_a_cpu(tiny_model):
+def test_auto_takes_onnx_on_a_cpu(tiny_model, exports):
     assert isinstance(create_network(tiny_model), OnnxNetwork)
 
 
@@ -87,7 +102,7 @@ def test_without_its_packages_auto_is_torch_and_onnx_says_how_to_get_them(tiny_m
         create_network(tiny_model, "onnx")
 
 
-def test_auto_falls_back_to_torch_when_the_graph_is_wrong(tiny_model, monkeypatch, caplog):
+def test_auto_falls_back_to_torch_when_the_graph_is_wrong(tiny_model, exports, monkeypatch, caplog):
     def refuse(*args):
         raise GraphMismatchError("the graph's logits differ")
 
@@ -112,42 +127,39 @@ def test_unknown_runtimes_and_missing_files_are_refused(tiny_model, tmp_path):
     with pytest.raises(FileNotFoundError, match="export_onnx"):
         create_network(tiny_model, tmp_path / "none.onnx")
     damaged = tmp_path / "damaged.onnx"
-    damaged.write_bytes(onnx_graph(tiny_model)[:1000])
+    damaged.write_bytes(b"no graph")
     with pytest.raises(ValueError, match="damaged.onnx"):
         create_network(tiny_model, damaged)
 
 
-def test_a_second_start_takes_the_cached_graph(tiny_model, cache, monkeypatch):
+def test_a_second_start_takes_the_cached_graph(tiny_model, cache, exports):
     create_network(tiny_model, "onnx")
-    (file,) = cache.iterdir()
-    monkeypatch.setattr(onnx_cache, "onnx_graph", None)  # no second export
     network = create_network(tiny_model, "onnx")
+    assert len(exports) == 1
     np.testing.assert_allclose(network(pixels(2))["logits"], TorchNetwork(tiny_model)(pixels(2))["logits"], atol=1e-4)
     # Other weights and other settings have graphs of their own.
+    (file,) = cache.iterdir()
     with torch.no_grad():
         tiny_model.primary_head.output.bias[0] += 1.0
     assert onnx_cache.graph_file(tiny_model) != file
     tiny_model.primary_head.output.bias.data[0] -= 1.0
+    assert onnx_cache.graph_file(tiny_model) == file
     tiny_model.config.layer_norm_eps = 1e-3
     assert onnx_cache.graph_file(tiny_model) != file
 
 
-@pytest.mark.parametrize("damage", ["truncated", "other weights"])
-def test_a_damaged_graph_in_the_cache_is_made_again(tiny_model, cache, damage):
+@pytest.mark.parametrize("damage", ["truncated", "zeros"])
+def test_a_damaged_graph_in_the_cache_is_made_again(tiny_model, cache, exports, graph, damage):
     create_network(tiny_model, "onnx")
     (file,) = cache.iterdir()
-    good = file.read_bytes()
-    if damage == "truncated":
-        file.write_bytes(good[: len(good) // 2])
-    else:
-        other = GReFELForImageClassification(tiny_config()).eval()
-        file.write_bytes(onnx_graph(other))
+    half = len(graph) // 2
+    file.write_bytes(graph[:half] if damage == "truncated" else graph[:half] + bytes(50_000) + graph[half + 50_000 :])
     network = create_network(tiny_model, "onnx")
     np.testing.assert_allclose(network(pixels(2))["logits"], TorchNetwork(tiny_model)(pixels(2))["logits"], atol=1e-4)
-    assert file.read_bytes() == good and len(list(cache.iterdir())) == 1
+    assert len(exports) == 2 and file.read_bytes() == graph and len(list(cache.iterdir())) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tiny_model, cache):
+def test_a_cache_that_cannot_be_written_is_done_without(tiny_model, cache, exports):
     cache.write_text("no folder")
     assert isinstance(create_network(tiny_model, "onnx"), OnnxNetwork)
 
