@@ -72,7 +72,10 @@ class MobileFaceNet(nn.Module):
         )
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        low = self.stage1(self.stem(pixel_values))  # (B, 3, H, W) -> (B, 64, H/4, W/4)
+        # In float32 even under autocast: rounding pixels would be the largest of its errors.
+        with torch.autocast(pixel_values.device.type, enabled=False):
+            stem = self.stem(pixel_values)
+        low = self.stage1(stem)  # (B, 3, H, W) -> (B, 64, H/4, W/4)
         middle = self.stage2(low)  # -> (B, 128, H/8, W/8)
         high = self.stage3(middle)  # -> (B, 512, H/16, W/16)
         return low, middle, high

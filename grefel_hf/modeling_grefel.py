@@ -148,20 +148,20 @@ class GReFELWindowCrossAttention(nn.Module):
         self.register_buffer("position_index", relative_position_index(self.window_size), persistent=False)
 
     def position_bias(self) -> torch.Tensor:
-        """b of Eq. 2, (1, h, M, M)."""
-        return self.position_bias_table[self.position_index].permute(2, 0, 1).unsqueeze(0)
+        """b of Eq. 2, (1, h, M, M), gathered once for all windows."""
+        return self.position_bias_table.t()[:, self.position_index].unsqueeze(0)
 
     def forward(self, image_map: torch.Tensor, landmark_map: torch.Tensor) -> torch.Tensor:
         """Both maps (B, H, W, C) to the attended map (B, H, W, C)."""
-        _, height, width, channels = image_map.shape
+        height, width, channels = map(int, image_map.shape[1:])
+        cells = self.window_size**2  # M
         image = partition_windows(image_map, self.window_size)  # (B, H, W, C) -> (B * windows, M, C)
         landmark = partition_windows(landmark_map, self.window_size)
-        windows, cells, _ = image.shape
-        query = self.query(landmark).view(windows, cells, self.num_heads, -1).transpose(1, 2)  # (.., h, M, d)
-        key_value = self.key_value(image).view(windows, cells, 2, self.num_heads, -1)
-        key, value = key_value.permute(2, 0, 3, 1, 4)  # (.., M, 2, h, d) -> 2 x (.., h, M, d)
+        query = self.query(landmark).view(-1, cells, self.num_heads, channels // self.num_heads).transpose(1, 2)
+        key_value = self.key_value(image).view(-1, cells, 2, self.num_heads, channels // self.num_heads)
+        key, value = key_value.permute(2, 0, 3, 1, 4).unbind()  # (.., M, 2, h, d) -> 2 x (.., h, M, d)
         context, _ = attend(self, query, key, value, self.position_bias().to(query.dtype))
-        context = self.output(context.reshape(windows, cells, channels))
+        context = self.output(context.reshape(-1, cells, channels))
         return merge_windows(context, self.window_size, height, width)
 
 
@@ -278,7 +278,7 @@ class GReFELEmbeddings(nn.Module):
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """Fused maps (B, C, H, W) of each level to tokens (B, 1 + T, D)."""
         levels = [project(m).flatten(2).transpose(1, 2) for m, project in zip(maps, self.projections)]  # (B, S*S, D)
-        tokens = torch.cat([self.cls_token.expand(len(maps[0]), -1, -1), *levels], dim=1)
+        tokens = torch.cat([self.cls_token.expand(maps[0].shape[0], -1, -1), *levels], dim=1)
         return self.dropout(tokens + self.position_embeddings)
 
 
@@ -295,11 +295,11 @@ class GReFELSelfAttention(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(B, L, D) to (B, L, D) and, with eager attention, weights (B, h, L, L)."""
-        batch, length, size = hidden_states.shape
-        projected = self.query_key_value(hidden_states).view(batch, length, 3, self.num_heads, -1)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)  # (B, L, 3, h, d) -> 3 x (B, h, L, d)
+        length, size = map(int, hidden_states.shape[1:])
+        projected = self.query_key_value(hidden_states).view(-1, length, 3, self.num_heads, size // self.num_heads)
+        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind()  # (B, L, 3, h, d) -> 3 x (B, h, L, d)
         context, weights = attend(self, query, key, value, dropout=self.dropout if self.training else 0.0)
-        return self.output(context.reshape(batch, length, size)), weights
+        return self.output(context.reshape(-1, length, size)), weights
 
 
 class GReFELLayer(GradientCheckpointingLayer):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -15,6 +16,7 @@ from .face_cropping import crop_face
 from .face_detection import Face, FaceDetector, create_detector
 from .photos import PhotoError, PhotoSource, load_photo
 from .results import CONFIDENCES, FacePrediction, PhotoPrediction
+from .runtimes import Network, TorchNetwork, create_network
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and
@@ -44,10 +46,12 @@ class FacialExpressionPredictor:
         processor: its image processor.
         detector: see `create_detector`.
         batch_size: faces per forward pass.
+        network: what runs the model (see `create_network`); None for PyTorch.
     """
 
-    def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32):
+    def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32, network: Network | None = None):
         self.model = model.eval()
+        self.network = network or TorchNetwork(self.model)
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
@@ -62,6 +66,7 @@ class FacialExpressionPredictor:
         device: str | torch.device = "cpu",
         batch_size: int = 32,
         revision: str | None = None,
+        runtime: str | Path = "auto",
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
@@ -72,11 +77,13 @@ class FacialExpressionPredictor:
             device: where the model runs.
             batch_size: faces per forward pass.
             revision: branch, tag or commit on the Hub.
+            runtime: "torch", "compile", "onnx", an ONNX file, or "auto", the fastest (see `create_network`).
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
-            ValueError: the model is not a GReFEL model, or the detector is unknown.
+            ValueError: the model is not a GReFEL model, or the detector or the runtime is unknown.
             DetectorUnavailableError: the detector that was asked for cannot be had.
+            OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
         name = str(BUNDLED_CHECKPOINT if model is None else model)
         if not Path(name).is_dir() and (model is None or name.startswith((".", "/", "~")) or name.count("/") > 1):
@@ -85,7 +92,8 @@ class FacialExpressionPredictor:
         if network.config.model_type != "grefel":
             raise ValueError(f"{name} holds a {network.config.model_type} model; GReFEL needs model_type grefel.")
         processor = AutoImageProcessor.from_pretrained(name, revision=revision)
-        return cls(network.to(device), processor, create_detector(detector), batch_size)
+        network = network.to(device).eval()
+        return cls(network, processor, create_detector(detector), batch_size, create_network(network, runtime))
 
     def __call__(self, photos: PhotoSource | Sequence[PhotoSource]) -> PhotoPrediction | list[PhotoPrediction]:
         """
@@ -148,15 +156,12 @@ class FacialExpressionPredictor:
         faces = self.detector.detect(image)
         return _FoundFaces(source, image.size, faces, [crop_face(image, face) for face in faces])
 
-    @torch.inference_mode()
     def _run(self, crops: list[Image.Image]) -> Iterator[dict]:
         """The model's outputs for each crop, as arrays without the batch axis."""
         for batch in _chunks(crops, self.batch_size):
-            pixels = self.processor(batch, return_tensors="pt")["pixel_values"]
-            output = self.model(pixel_values=pixels.to(self.model.device))
-            values = {name: value.float().cpu().numpy() for name, value in output.items()}
-            values["corrected"] = output.logits.softmax(-1).cpu().numpy()
-            values["primary"] = output.primary_logits.softmax(-1).cpu().numpy()
+            values = self.network(self.processor(batch, return_tensors="np")["pixel_values"])
+            values["corrected"] = _softmax(values["logits"])
+            values["primary"] = _softmax(values["primary_logits"])
             for index in range(len(batch)):
                 yield {name: value[index] for name, value in values.items()}
 
@@ -186,6 +191,12 @@ class FacialExpressionPredictor:
             attention_map=None if attention_map is None else attention_map.sum(0),
             crop=crop,
         )
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """(B, N) to distributions (B, N)."""
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def _chunks(items: Iterable, size: int) -> Iterator[list]:

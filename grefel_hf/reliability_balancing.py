@@ -4,6 +4,8 @@ Reliability balancing (sections 3.2 and 3.3 of the paper): confidence, anchors, 
 Distributions are tensors (..., N) that are non-negative and sum to 1 over the last axis.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -29,8 +31,7 @@ def confidence(distribution: torch.Tensor) -> torch.Tensor:
         (...), in [0, 1]: 0 for the uniform distribution, 1 for a one-hot one.
     """
     entropy = -(distribution * distribution.clamp_min(PROBABILITY_EPSILON).log()).sum(-1)
-    normalized = entropy / torch.log(torch.tensor(float(distribution.shape[-1]), device=distribution.device))
-    return (1.0 - normalized).clamp(0.0, 1.0)
+    return (1.0 - entropy / math.log(distribution.shape[-1])).clamp(0.0, 1.0)
 
 
 def squared_anchor_distances(embedding: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
@@ -154,10 +155,10 @@ class GReFELAttentiveCorrection(nn.Module):
         Returns:
             t_a (B, N), and the attention of CLS over the T visual tokens (B, T), mean over heads.
         """
-        batch, length, _ = tokens.shape
-        query = self.query(tokens[:, :1]).view(batch, 1, self.num_heads, self.head_dim).transpose(1, 2)
-        key_value = self.key_value(tokens).view(batch, length, 2, self.num_heads, self.head_dim)
-        key, value = key_value.permute(2, 0, 3, 1, 4)  # (B, L, 2, h, d) -> 2 x (B, h, L, d)
+        length = int(tokens.shape[1])  # int: a constant in an ONNX trace
+        query = self.query(tokens[:, :1]).view(-1, 1, self.num_heads, self.head_dim).transpose(1, 2)
+        key_value = self.key_value(tokens).view(-1, length, 2, self.num_heads, self.head_dim)
+        key, value = key_value.permute(2, 0, 3, 1, 4).unbind()  # (B, L, 2, h, d) -> 2 x (B, h, L, d)
         scores = query @ key.transpose(-1, -2) * self.head_dim**-0.5  # (B, h, 1, L)
         weights = scores.float().softmax(-1)
         context = (weights.to(value.dtype) @ value).transpose(1, 2).flatten(1)  # (B, h, 1, d) -> (B, h * d)

@@ -14,8 +14,8 @@ def partition_windows(maps: torch.Tensor, window_size: int) -> torch.Tensor:
     Returns:
         (B * H/window_size * W/window_size, window_size ** 2, C), windows in row-major order within an image.
     """
-    batch, height, width, channels = maps.shape
-    windows = maps.view(batch, height // window_size, window_size, width // window_size, window_size, channels)
+    height, width, channels = map(int, maps.shape[1:])  # int: constants in an ONNX trace, which has the batch free
+    windows = maps.view(-1, height // window_size, window_size, width // window_size, window_size, channels)
     windows = windows.transpose(2, 3)  # (B, rows, w, columns, w, C) -> (B, rows, columns, w, w, C)
     return windows.reshape(-1, window_size * window_size, channels)
 
@@ -32,10 +32,10 @@ def merge_windows(windows: torch.Tensor, window_size: int, height: int, width: i
     Returns:
         (B, H, W, C).
     """
-    rows, columns = height // window_size, width // window_size
-    maps = windows.view(-1, rows, columns, window_size, window_size, windows.shape[-1])
+    rows, columns, channels = height // window_size, width // window_size, int(windows.shape[-1])
+    maps = windows.view(-1, rows, columns, window_size, window_size, channels)
     maps = maps.transpose(2, 3)  # (B, rows, columns, w, w, C) -> (B, rows, w, columns, w, C)
-    return maps.reshape(-1, height, width, windows.shape[-1])
+    return maps.reshape(-1, height, width, channels)
 
 
 def relative_position_index(window_size: int) -> torch.Tensor:

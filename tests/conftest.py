@@ -8,7 +8,7 @@ from pathlib import Path
 # Before anything imports huggingface_hub, datasets or gradio: tests never reach for the network, and leave nothing in
 # the user's caches.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="grefel-tests-")
+os.environ["HF_DATASETS_CACHE"] = os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="grefel-tests-")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import pytest

@@ -1,8 +1,12 @@
 """The network: size of base, gradients, batch invariance, switches, saving, compiling."""
 
+import io
+
+import pandas
 import pytest
 import torch
 from conftest import tiny_config
+from PIL import Image
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELModel
 from grefel_hf.losses import anchor_loss, classification_loss
@@ -180,6 +184,58 @@ def test_bfloat16_model_runs_and_stays_close(tiny_model):
     actual = tiny_model.bfloat16()(batch).logits.softmax(-1)
     assert actual.dtype == torch.float32
     torch.testing.assert_close(actual, expected, atol=0.02, rtol=0)
+
+
+def check_bfloat16_autocast(model: GReFELForImageClassification, batch: torch.Tensor):
+    with torch.inference_mode():
+        expected = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            actual = model(batch)
+    for name in ("logits", "primary_logits"):
+        assert actual[name].dtype == torch.float32
+        assert not torch.equal(actual[name], expected[name])
+        torch.testing.assert_close(actual[name].softmax(-1), expected[name].softmax(-1), atol=0.02, rtol=0)
+
+
+def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
+    (face,) = predictor(astronaut).faces
+    crop = predictor.processor([face.crop], return_tensors="pt")["pixel_values"]
+    check_bfloat16_autocast(predictor.model, torch.cat([crop, pixels(7, predictor.model.config)]))
+
+
+def test_bfloat16_autocast_gives_the_same_distributions_on_ferplus(predictor, shared):
+    table = pandas.read_parquet(shared / "data" / "ferplus" / "validation-00000-of-00001.parquet", columns=["image"])
+    faces = [Image.open(io.BytesIO(entry["bytes"])) for entry in table["image"][::50]]
+    check_bfloat16_autocast(predictor.model, predictor.processor(faces, return_tensors="pt")["pixel_values"])
+
+
+@pytest.mark.parametrize("size", ["small", "base"])
+@torch.no_grad()
+def test_the_whole_forward_pass_compiles_into_one_graph(size):
+    torch.manual_seed(0)
+    model = GReFELForImageClassification(GReFELConfig.from_size(size, landmark_head=True)).eval()
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    output = torch.compile(model, fullgraph=True, backend=backend)(pixels(1, model.config))
+    assert len(graphs) == 1
+    torch.testing.assert_close(output.logits, model(pixels(1, model.config)).logits)
+
+
+@torch.no_grad()
+def test_position_biases_follow_their_table(tiny_model):
+    attention = tiny_model.grefel.fusions[0].attention
+    before = attention.position_bias()
+    state = {"position_bias_table": torch.randn_like(attention.position_bias_table)}
+    attention.load_state_dict(state, strict=False)
+    bias = attention.position_bias()
+    assert bias.shape == (1, 2, 64, 64) and not torch.equal(bias, before)
+    # Query cell 9 (row 1, column 1) and key cell 2 (row 0, column 2): offset (1, -1).
+    assert torch.equal(bias[0, :, 9, 2], state["position_bias_table"][(1 + 7) * 15 + (-1 + 7)])
 
 
 def test_the_anchors_margin_follows_the_spread_of_the_embeddings():

@@ -12,6 +12,7 @@ Data is named as for train.py. Runs under `accelerate launch` too, with the same
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from evidence.measure import as_json, json_text, measure, sorted_by_content
 from evidence.robustness import measure_robustness, robustness_metrics, robustness_summary
 from face_data import add_data_arguments, load_face_data
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_runtime import GraphMismatchError, OnnxUnavailableError
+from grefel_hf.runtimes import Network, create_network
 from processes import leave
 from provenance import provenance
 from public_records import public_record
@@ -68,6 +72,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--robustness_samples", type=int, default=800, help="Images for that; 0 for all.")
     add("--anchor_gallery", action="store_true", help="Write the images nearest to each anchor to --output_dir.")
     add("--mirror", action=argparse.BooleanOptionalAction, default=True, help="Measure mirror averaging as well.")
+    add("--runtime", default="torch", help="torch, compile, onnx, or a file of `python -m grefel_hf.export_onnx`.")
     add("--batch_size", type=int, default=64)
     add("--dataloader_num_workers", type=int, default=1)
     add("--resamples", type=int, default=1000, help="Of the bootstrap; 0 for no intervals.")
@@ -98,6 +103,16 @@ def load_model(name: str, device: torch.device) -> tuple[GReFELForImageClassific
     return model.eval(), AutoImageProcessor.from_pretrained(name)
 
 
+def with_tensors(network: Network) -> Callable[..., GReFELImageClassifierOutput]:
+    """A network of arrays, called as the model is."""
+
+    def call(pixel_values: torch.Tensor) -> GReFELImageClassifierOutput:
+        outputs = network(pixel_values.contiguous().numpy())
+        return GReFELImageClassifierOutput(**{name: torch.from_numpy(values) for name, values in outputs.items()})
+
+    return call
+
+
 def describe_data(data: EvaluationData, accelerator: Accelerator):
     """Print what is measured on, with the mapping of classes where there is one."""
     accelerator.print(
@@ -116,6 +131,7 @@ def about(args: argparse.Namespace, data: EvaluationData, accelerator: Accelerat
         "protocol": data.protocol,
         "split": data.split,
         "label_map": data.mapping,
+        "runtime": args.runtime,
         "seed": args.seed,
         "resamples": args.resamples,
         "by_cluster": data.clusters is not None,
@@ -135,6 +151,7 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     model, processor = load_model(args.model, accelerator.device)
     if args.anchor_gallery and model.anchors is None:
         raise ValueError("--anchor_gallery: the model has no anchors.")
+    network = model if args.runtime == "torch" else with_tensors(create_network(model, args.runtime))
     model_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
     with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
         found = load_evaluation_data(args)
@@ -144,14 +161,14 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     faces = EvaluationFaces(data.images, processor, on_bad_image=args.on_bad_image)
     options = {"batch_size": args.batch_size, "num_workers": args.dataloader_num_workers, "classes": data.classes}
     kept = args.embedding_samples if args.output_dir else 0
-    seen = collect(model, faces, accelerator, mirror=args.mirror, max_embeddings=kept, title=data.split, **options)
+    seen = collect(network, faces, accelerator, mirror=args.mirror, max_embeddings=kept, title=data.split, **options)
     seen = sorted_by_content(seen, data)
     if args.compare_with_training_images:
         known = training_digests(args, processor, accelerator)
         data = with_repeats(data, seen.rows[np.isin(seen.digests, known)])
     robustness = None
     if args.robustness:
-        robustness = robustness_of(model, faces, seen, data, accelerator, args, options)
+        robustness = robustness_of(network, faces, seen, data, accelerator, args, options)
     if not accelerator.is_main_process:
         return {}, None
     anchors = None if model.anchors is None else model.anchors.positions.detach().float().cpu().numpy()  # (N, K, D)
@@ -174,14 +191,14 @@ def training_digests(args: argparse.Namespace, processor, accelerator: Accelerat
     return np.concatenate([batch["digest"][batch["row"] >= 0].numpy() for batch in bar])
 
 
-def robustness_of(model, faces, seen: Collected, data: EvaluationData, accelerator, args, options) -> dict[str, Any]:
+def robustness_of(network, faces, seen: Collected, data: EvaluationData, accelerator, args, options) -> dict[str, Any]:
     """Figures on disturbed images, of the labelled images with the smallest digests."""
     labelled = np.flatnonzero(data.labels[seen.rows] >= 0)
     drawn = labelled[np.argsort(seen.digests[labelled], kind="stable")][: args.robustness_samples or None]
     chosen = seen.select(np.sort(drawn))
     clean = robustness_metrics(chosen.distributions, torch.from_numpy(data.labels[chosen.rows]))
     some = EvaluationFaces(data.images, faces.processor, np.sort(chosen.rows), on_bad_image=faces.on_bad_image)
-    by_kind = measure_robustness(model, some, data.labels, accelerator, seed=args.seed, **options)
+    by_kind = measure_robustness(network, some, data.labels, accelerator, seed=args.seed, **options)
     summary = robustness_summary(clean, by_kind)
     return {"samples": len(chosen.rows), "clean": clean, "by_kind": by_kind, "summary": summary}
 
@@ -212,7 +229,7 @@ def main(argv=None):
         if accelerator.is_main_process:
             print(json.dumps(metrics["summary"], indent=2))
             write(args, metrics, material)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OnnxUnavailableError, GraphMismatchError) as error:
         sys.exit(f"Cannot evaluate {args.model}: {error}")
     leave(accelerator)
 

@@ -1,0 +1,92 @@
+"""Benchmarks of the network alone: against its backbones, and on every runtime."""
+
+import copy
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from measuring import race
+
+from grefel_hf import GReFELConfig, GReFELForImageClassification
+from grefel_hf.modeling_grefel import resize
+from grefel_hf.onnx_int8 import quantize
+from grefel_hf.onnx_runtime import OnnxNetwork, onnx_graph
+from grefel_hf.runtimes import create_network
+
+BATCHES = (1, 8, 32)
+
+
+def new_model(size: str) -> GReFELForImageClassification:
+    """Speed does not depend on the weights."""
+    torch.manual_seed(0)
+    config = GReFELConfig.from_size(size, num_labels=8, landmark_head=size == "small")
+    return GReFELForImageClassification(config).eval().to(memory_format=torch.channels_last)
+
+
+def pixels(model: GReFELForImageClassification, batch: int) -> np.ndarray:
+    size = model.config.image_size
+    return np.random.default_rng(0).standard_normal((batch, 3, size, size)).astype(np.float32)
+
+
+@torch.inference_mode()
+def backbones() -> dict[str, float]:
+    """The whole forward pass in units of its backbones (and the ViT), all on eager PyTorch in float32."""
+    figures = {}
+    for size, batch in (("small", 1), ("small", 8), ("base", 1), ("base", 8)):
+        model = new_model(size)
+        parts, config = model.grefel, model.config
+        images = torch.from_numpy(pixels(model, batch)).contiguous(memory_format=torch.channels_last)
+        crops = [resize(images, side) for side in (config.image_backbone_size, config.landmark_backbone_size)]
+        tokens = torch.randn(batch, 1 + config.num_visual_tokens, config.hidden_size)
+
+        def run_backbones(parts=parts, crops=crops):
+            parts.pyramid.image_backbone(crops[0])
+            parts.pyramid.landmark_backbone(crops[1])
+
+        def run_vit(parts=parts, tokens=tokens):
+            hidden_states = tokens
+            for layer in parts.layers:
+                hidden_states = layer(hidden_states)
+            parts.layernorm(hidden_states)
+
+        actions = {"whole": lambda m=model, i=images: m(i), "backbones": run_backbones, "vit": run_vit}
+        times = race(actions, rounds=3, calls=2) if size == "base" else race(actions)
+        name = f"grefel-{size}, batch {batch}"
+        figures[f"{name}: ms"] = times["whole"]
+        figures[f"{name}: / backbones"] = times["whole"] / times["backbones"]
+        figures[f"{name}: / (backbones + ViT)"] = times["whole"] / (times["backbones"] + times["vit"])
+    return figures
+
+
+def runtimes(compiled: bool) -> dict[str, float]:
+    """Milliseconds a face of grefel-small on each runtime, and how many times as fast as eager PyTorch that is."""
+    model = new_model("small")
+    calibration = [pixels(model, 8)]
+    networks: dict[str, Callable] = {
+        "eager": create_network(model, "torch"),
+        "bf16": bfloat16_network(model),
+        "onnx": create_network(model, "onnx"),
+        "onnx int8": OnnxNetwork(quantize(onnx_graph(model, split=False), calibration)),
+    }
+    if compiled:
+        networks["compiled"] = create_network(copy.deepcopy(model), "compile")
+    figures = {}
+    for batch in BATCHES:
+        images = pixels(model, batch)
+        rounds, calls = (5, 4) if batch < 32 else (3, 2)
+        actions = {name: functools.partial(network, images) for name, network in networks.items()}
+        times = race(actions, rounds, calls)
+        for name, milliseconds in times.items():
+            figures[f"batch {batch}, {name}: ms a face"] = milliseconds / batch
+            figures[f"batch {batch}, {name}: times eager's speed"] = times["eager"] / milliseconds
+    return figures
+
+
+def bfloat16_network(model: GReFELForImageClassification) -> Callable[[np.ndarray], object]:
+    @torch.inference_mode()
+    def run(images: np.ndarray):
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(torch.from_numpy(images))
+
+    return run

@@ -1,0 +1,97 @@
+"""Benchmarks from photos to results: where the time of one photo goes, and photos in bulk."""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import skimage.data
+from measuring import race
+from PIL import Image
+
+from grefel_hf import FacialExpressionPredictor
+from grefel_hf.face_cropping import crop_face
+from grefel_hf.photos import load_photo
+
+REPOSITORY = Path(__file__).parents[2]
+BULK_PHOTOS = 64
+# A process that loads the predictor, runs one photo, and prints its peak in MB (Linux counts in KB).
+MEMORY_SCRIPT = """
+import resource, sys
+import skimage.data
+from grefel_hf import FacialExpressionPredictor
+predictor = FacialExpressionPredictor.from_pretrained(runtime=sys.argv[1], detector=sys.argv[2])
+for _ in range(20):
+    predictor([skimage.data.astronaut()] * int(sys.argv[3]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def detector_name() -> str:
+    return "yunet" if os.environ.get("GREFEL_YUNET") else "hog"
+
+
+def photo_640() -> Image.Image:
+    """640 x 480 with one face of usual size: NASA's portrait of Eileen Collins, reduced, on grey."""
+    photo = Image.new("RGB", (640, 480), (110, 110, 110))
+    photo.paste(Image.fromarray(skimage.data.astronaut()).resize((480, 480), Image.Resampling.LANCZOS), (80, 0))
+    return photo
+
+
+def photo(runtime: str) -> dict[str, float]:
+    """One photo of 640x480 with one face: milliseconds of each step, its share, and photos a second."""
+    predictor = FacialExpressionPredictor.from_pretrained(detector=detector_name(), runtime=runtime)
+    image = photo_640()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "photo.jpg"
+        image.save(file, quality=90)
+        faces = predictor.detector.detect(image)
+        assert len(faces) == 1, f"{len(faces)} faces found in a photo of one"
+        crop = crop_face(image, faces[0])
+        values = predictor.processor([crop], return_tensors="np")["pixel_values"]
+        steps = {
+            "decoding": lambda: load_photo(file),
+            "detection": lambda: predictor.detector.detect(image),
+            "cropping": lambda: crop_face(image, faces[0]),
+            "preprocessing": lambda: predictor.processor([crop], return_tensors="np"),
+            "network": lambda: predictor.network(values),
+        }
+        times = race(
+            {**steps, "pixels to results": lambda: predictor(image), "file to results": lambda: predictor(file)}
+        )
+    total = sum(times[name] for name in steps)
+    figures = {f"{name}: ms": milliseconds for name, milliseconds in times.items()}
+    figures |= {f"{name}: % of the steps": 100 * times[name] / total for name in steps}
+    figures["photos a second, from decoded pixels"] = 1000 / times["pixels to results"]
+    figures["photos a second, from JPEG files"] = 1000 / times["file to results"]
+    return {f"{predictor.detector.name}, {name}": value for name, value in figures.items()}
+
+
+def bulk(runtime: str) -> dict[str, float]:
+    """Faces a second through `stream`, from JPEG files."""
+    predictor = FacialExpressionPredictor.from_pretrained(detector=detector_name(), runtime=runtime)
+    image = photo_640()
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{index}.jpg" for index in range(BULK_PHOTOS)]
+        for file in files:
+            image.save(file, quality=90)
+        list(predictor.stream(files[:16]))
+        start = time.perf_counter()
+        faces = sum(len(result.faces) for result in predictor.stream(files))
+        seconds = time.perf_counter() - start
+    return {f"{predictor.detector.name}, faces a second": faces / seconds}
+
+
+def memory(runtime: str) -> dict[str, float]:
+    """Peak of a process in MB: the predictor on one photo at a time, and on 32."""
+    figures = {"this process so far": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    for name in dict.fromkeys((runtime, "torch")):
+        for photos in (1, 32):
+            command = [sys.executable, "-c", MEMORY_SCRIPT, name, detector_name(), str(photos)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            figures[f"runtime {name}, {photos} photos at a time"] = float(done.stdout)
+    return {f"{name}: MB": value for name, value in figures.items()}
