@@ -21,6 +21,7 @@ from .onnx_runtime import (
 from .version import __version__
 
 KEPT_GRAPHS = 8  # the least recently written go
+DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def cached_network(model: GReFELForImageClassification) -> OnnxNetwork:
@@ -34,8 +35,8 @@ def cached_network(model: GReFELForImageClassification) -> OnnxNetwork:
     import_onnxruntime()
     file = graph_file(model)
     # Whatever is wrong with the file (absent, damaged, of other code), the answer is to make it again.
-    with contextlib.suppress(ValueError, GraphMismatchError):
-        network = OnnxNetwork(file)
+    with contextlib.suppress(OSError, ValueError, GraphMismatchError):
+        network = OnnxNetwork(read(file))
         check_graph(network, model)
         return network
     import_onnx_packages()
@@ -56,18 +57,33 @@ def graph_file(model: GReFELForImageClassification) -> Path:
     """Where the graph of these weights and settings belongs."""
     key = hashlib.sha256(f"{__version__} {torch.__version__} {weights_digest(model)}".encode())
     key.update(model.config.to_json_string().encode())
-    return cache_folder() / f"{key.hexdigest()}.onnx"
+    return cache_folder() / f"{key.hexdigest()}.graph"
+
+
+def read(file: Path) -> bytes:
+    """
+    A graph that `store` wrote.
+
+    Raises:
+        OSError: there is none.
+        ValueError: the file is damaged. Zeros for weights would pass for a graph, and near enough for a small check.
+    """
+    content = file.read_bytes()
+    digest, graph = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+    if hashlib.sha256(graph).digest() != digest:
+        raise ValueError(f"{file} is damaged")
+    return graph
 
 
 def store(graph: bytes, file: Path):
-    """Write a graph, whole or not at all however many processes do so, and delete the oldest of too many."""
+    """Write a graph after its digest, whole or not at all whoever else does, and delete the oldest of too many."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.stem}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(graph)
+        partial.write_bytes(hashlib.sha256(graph).digest() + graph)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    by_age = sorted(file.parent.glob("*.onnx"), key=lambda other: other.stat().st_mtime)
+    by_age = sorted(file.parent.glob("*.graph"), key=lambda other: other.stat().st_mtime)
     for old in by_age[:-KEPT_GRAPHS]:
         old.unlink(missing_ok=True)
