@@ -11,7 +11,7 @@ demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
 
 test: .venv/test.installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
