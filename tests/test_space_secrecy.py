@@ -16,29 +16,39 @@ from conftest import tiny_endpoint
 from gradio.processing_utils import save_base64_to_cache
 from gradio_client import Client, handle_file
 from page_driver import ROOT
+from video_clips import scene, write_clip
 
 from grefel_hf import FacialExpressionPredictor
 from space import layout, links
+from space.photo_tab import EXAMPLE
 from space.sweeper import own_files, start_sweeping, sweep
 
 SECRET = str(ROOT / "app.py")
 META = {"meta": {"_type": "gradio.FileData"}}
 
 
+@pytest.fixture(scope="module")
+def secrets(astronaut, tmp_path_factory) -> dict[str, Path]:
+    """A photo and a video of the server's own."""
+    clip = write_clip(tmp_path_factory.mktemp("secrets") / "clip.mp4", [scene(astronaut, 20)] * 3)
+    return {"photo": EXAMPLE, "video": clip}
+
+
 @pytest.mark.parametrize("endpoint", ["predict", "many_photos", "video"])
 @pytest.mark.parametrize(
     "payload",
     [
-        {"path": SECRET},
-        {"path": SECRET, **META},
+        {"path": "{secret}"},
+        {"path": "{secret}", **META},
         {"path": "/etc/passwd", **META},
         {"path": "/proc/self/environ", **META},
         {"path": "app.py", **META},
         {"path": "../../../../../../etc/passwd", **META},
         {"path": "{uploads}/../../../../../../../../etc/passwd", **META},
         {"path": "{uploads}/link", **META},
-        {"url": f"file://{SECRET}", **META},
-        {"path": f"file://{SECRET}", **META},
+        {"path": "{uploads}/link"},
+        {"url": "file://{secret}", **META},
+        {"path": "file://{secret}", **META},
         {"path": "http://127.0.0.1:{port}/", **META},
         {"path": "http://localhost:{port}/gradio_api/info", **META},
         {"path": "http://[::1]:{port}/", **META},
@@ -48,14 +58,16 @@ META = {"meta": {"_type": "gradio.FileData"}}
     ],
     ids=lambda payload: payload.get("path") or payload.get("url") if isinstance(payload, dict) else None,
 )
-def test_no_path_or_link_reaches_into_the_server(tiny_app, endpoint, payload):
+def test_no_path_or_link_reaches_into_the_server(tiny_app, endpoint, payload, secrets):
+    # What would be answered if it were read.
+    secret = secrets["video" if endpoint == "video" else "photo"]
     uploads = tiny_app.temporary / "uploads"
     uploads.mkdir(exist_ok=True)
-    if not (uploads / "link").is_symlink():
-        (uploads / "link").symlink_to(SECRET)
+    (uploads / "link").unlink(missing_ok=True)
+    (uploads / "link").symlink_to(secret)
     port = tiny_app.url.rstrip("/").rpartition(":")[2]
     payload = {
-        key: value.format(uploads=uploads, port=port) if isinstance(value, str) else value
+        key: value.format(uploads=uploads, port=port, secret=secret) if isinstance(value, str) else value
         for key, value in payload.items()
     }
     data = {"predict": [payload], "many_photos": [[payload]], "video": [payload, 0]}[endpoint]
