@@ -89,11 +89,12 @@ def setups_table(face: FacePrediction, setups: Sequence[BalancingSetup]) -> str:
         + "</tr>"
         for index, label in enumerate(face.labels)
     )
-    confidences = "".join(f"<td>confidence {setup.confidence:.2f}</td>" for setup in setups)
+    confidences = "".join(f"<td>{setup.confidence:.2f}</td>" for setup in setups)
+    last = f'<tr class="gf-last"><th scope="row">confidence</th>{confidences}</tr>'
     return (
         '<table class="gf-bars gf-four gf-setups"><caption class="gf-aloud">Probability of each class by setup of '
         f'balancing, in per cent</caption><thead><tr><th scope="col"><span class="gf-aloud">Class</span></th>{heads}'
-        f'</tr></thead><tbody>{rows}<tr class="gf-last"><th></th>{confidences}</tr></tbody></table>'
+        f"</tr></thead><tbody>{rows}{last}</tbody></table>"
     )
 
 

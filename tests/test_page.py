@@ -271,6 +271,13 @@ def test_a_phone_needs_no_sideways_scrolling_and_text_stands_out(chromium, addre
         )
         assert edges and max(edges) <= 390, name
         contrasts += tab.evaluate(CONTRASTS)
+    open_tab(tab, "Live")
+    start_camera(tab)
+    tab.locator("#gf-live-view .gf-head").wait_for()
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= 390  # whatever the camera's picture is wide
+    tops = tab.get_by_role("tab").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1 and len(tops) == 5
+    contrasts += tab.evaluate(CONTRASTS)
     assert [entry for entry in contrasts if entry["ratio"] < 4.5] == [], json.dumps(contrasts[:3])
     tab.context.close()
 
