@@ -13,15 +13,16 @@ import sys
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr  # noqa: E402
+from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
 from grefel_hf.face_detection import DETECTORS  # noqa: E402
 from grefel_hf.predictor import BUNDLED_CHECKPOINT  # noqa: E402
 from space.hardware import best_device  # noqa: E402
-from space.layout import build_page  # noqa: E402
+from space.layout import DELETE_CACHE, build_page  # noqa: E402
+from space.limits import MAX_UPLOAD_MB  # noqa: E402
+from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
-
-MAX_FILE_SIZE = "20mb"
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,6 +39,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def load_predictor(model: str | None, detector: str) -> FacialExpressionPredictor:
     """The predictor on the best device; a model or detector that cannot be had ends the program with one sentence."""
+    disable_progress_bar()  # transformers shows one for every model it loads
     try:
         return FacialExpressionPredictor.from_pretrained(model, detector=detector, device=best_device())
     except Exception as error:  # transformers, safetensors and huggingface_hub raise many types
@@ -49,16 +51,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Build the page and serve it until it is stopped."""
     args = parse_args(arguments)
     page = build_page(load_predictor(args.model, args.detector), args.model)
+    start_sweeping(own_files(page), *DELETE_CACHE)
     page.launch(
         server_name=args.host,
         server_port=args.port,
         theme=page_theme(),
         css_paths=CSS,
         head=page_head(),
-        max_file_size=MAX_FILE_SIZE,
+        max_file_size=f"{MAX_UPLOAD_MB}mb",
         run_history=False,
         footer_links=["api"],
         ssr_mode=False,
+        mcp_server=True,
         show_error=False,
     )
 

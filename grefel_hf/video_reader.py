@@ -57,6 +57,7 @@ class VideoReader:
     Attributes:
         expected_frames: how many frames the header promises, None if it does not say.
         rate: frames a second on average.
+        size: width and height of the frames in pixels, by the header and before they are turned.
         start: time of the first frame by the file's own clock, once it is read.
         problem: after reading: why not everything could be read; None if all went well.
 
@@ -86,6 +87,7 @@ class VideoReader:
             raise VideoError(f"{path} has {what}: pass a video")
         self._stream = videos[0]
         self._stream.thread_type = "AUTO"
+        self.size = (self._stream.width or 0, self._stream.height or 0)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.rate = float(rate) if rate else 25.0
         self.expected_frames = self._stream.frames or (round(self._seconds() * self.rate) or None)

@@ -2,10 +2,12 @@
 
 from html import escape
 
+from grefel_hf.comparison import compare_balancing
 from grefel_hf.palette import class_colours
 from grefel_hf.results import FacePrediction, PhotoPrediction
 
 from . import figures, wording
+from .evidence import Coverage
 
 NO_FACE = """
 <section class="gf-empty" id="gf-no-face">
@@ -39,29 +41,29 @@ def empty_view(labels: tuple[str, ...]) -> str:
 """
 
 
-def faces_view(photo: PhotoPrediction) -> str:
-    """A section per face, the first one shown; page.js shows another when it is chosen."""
+def faces_view(photo: PhotoPrediction, unsure: Coverage | None = None) -> str:
+    """A section per face, the first one shown; page.js shows another when it is chosen. `unsure`: see `caution`."""
     if not photo.faces:
         return NO_FACE
     count = len(photo.faces)
-    return "".join(face_view(face, number, count) for number, face in enumerate(photo.faces, start=1))
+    return "".join(face_view(face, number, count, unsure) for number, face in enumerate(photo.faces, start=1))
 
 
-def face_view(face: FacePrediction, number: int, count: int) -> str:
+def face_view(face: FacePrediction, number: int, count: int, unsure: Coverage | None = None) -> str:
     """One face, `number` of `count`."""
     balanced = face.correction is not None
     sections = [_section("From first to corrected answer", _two_distributions(face))] if balanced else []
     sections += _explanations(face) if balanced else [_section("The distribution", _one_distribution(face))]
     return (
         f'<article class="gf-face" data-panel="{number}" aria-label="Face {number}"'
-        f"{'' if number == 1 else ' hidden'}>{_header(face, number, count)}{''.join(sections)}</article>"
+        f"{'' if number == 1 else ' hidden'}>{_header(face, number, count, unsure)}{''.join(sections)}</article>"
     )
 
 
-def _header(face: FacePrediction, number: int, count: int) -> str:
+def _header(face: FacePrediction, number: int, count: int, unsure: Coverage | None) -> str:
     confidence = face.confidences["corrected"]
     other, probability = wording.runner_up(face)
-    warning = wording.caution(face)
+    warning = wording.caution(face, unsure)
     return (
         f'<header class="gf-head">{figures.crop_figure(face, number)}<div class="gf-answer-text">'
         f'<p class="gf-kicker">Face {number} of {count}</p>'
@@ -103,6 +105,15 @@ def _explanations(face: FacePrediction) -> list[str]:
             "only one is left. It is not the chance of being right.",
         ),
     ]
+    setups = compare_balancing(face)
+    sections.append(
+        _section(
+            "With and without balancing",
+            figures.setups_table(face, setups),
+            f"{wording.comparison_sentence(setups)} The parts are switched on and off for this face, as in Table 2 of "
+            "the paper, but on one set of weights.",
+        )
+    )
     if face.anchor_similarities is not None:
         sections.append(
             _section(

@@ -5,11 +5,12 @@ Every figure is a pure function from a `FacePrediction` to a string. Colours and
 [0, 1] reaches it as the custom property --v, a class colour as --class.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
 
+from grefel_hf.comparison import BalancingSetup
 from grefel_hf.palette import class_colours
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction
 
@@ -79,6 +80,24 @@ def confidence_table(face: FacePrediction) -> str:
     )
 
 
+def setups_table(face: FacePrediction, setups: Sequence[BalancingSetup]) -> str:
+    """The setups of balancing in columns, so that what they say of one class stands side by side."""
+    heads = "".join(f'<th scope="col">{escape(wording.setup_name(setup))}</th>' for setup in setups)
+    rows = "".join(
+        f"<tr>{_class_header(face, label)}"
+        + "".join(_bar_cell(face, label, setup.distribution[index], top=setup.label == label) for setup in setups)
+        + "</tr>"
+        for index, label in enumerate(face.labels)
+    )
+    confidences = "".join(f"<td>{setup.confidence:.2f}</td>" for setup in setups)
+    last = f'<tr class="gf-last"><th scope="row">confidence</th>{confidences}</tr>'
+    return (
+        '<table class="gf-bars gf-four gf-setups"><caption class="gf-aloud">Probability of each class by setup of '
+        f'balancing, in per cent</caption><thead><tr><th scope="col"><span class="gf-aloud">Class</span></th>{heads}'
+        f"</tr></thead><tbody>{rows}{last}</tbody></table>"
+    )
+
+
 def anchor_heat_map(face: FacePrediction) -> str:
     """Similarity to every anchor, classes by anchors, the strongest framed; each row ends with its sum. "" if none."""
     similarities = face.anchor_similarities
@@ -90,7 +109,7 @@ def anchor_heat_map(face: FacePrediction) -> str:
     heads = "".join(f'<th scope="col">{number + 1}</th>' for number in range(count))
     rows = "".join(
         f"<tr>{_class_header(face, label)}"
-        + "".join(_heat_cell(label, number, float(row[number]), most, strongest) for number in range(count))
+        + "".join(_anchor_cell(label, number, float(row[number]), most, strongest) for number in range(count))
         + f'<td class="gf-number">{wording.percent(float(row.sum()))}</td></tr>'
         for label, row in zip(face.labels, similarities)
     )
@@ -103,20 +122,37 @@ def anchor_heat_map(face: FacePrediction) -> str:
     )
 
 
-def crop_figure(face: FacePrediction, number: int) -> str:
-    """The crop that the model saw; over it, each with a switch, landmarks and attention where the model gives them."""
-    layers, switches = [], []
+def crop_figure(face: FacePrediction, number: int, *, switches: bool = True) -> str:
+    """The crop that the model saw; over it landmarks and attention where the model gives them, each with a switch."""
+    layers, boxes = [], []
     if face.attention_map is not None:
         layers.append(f'<img class="gf-attention" src="{attention_uri(face.attention_map)}" alt="">')
-        switches.append(_switch("attention", "Attention", "bright: more"))
+        boxes.append(_switch("attention", "Attention", "bright: more"))
     if face.landmarks is not None:
         layers.append(_landmarks(face.landmarks))
-        switches.append(_switch("landmarks", "Landmarks"))
+        boxes.append(_switch("landmarks", "Landmarks"))
     width, height = face.crop.size
     picture = f'<img src="{jpeg_uri(face.crop, CROP_SIDE)}" alt="Face {number} as the model saw it">'
+    caption = f"<figcaption>{''.join(boxes)}</figcaption>" if switches else ""
     return (
         f'<figure class="gf-crop"><div class="gf-layers" style="aspect-ratio:{width}/{height}">{picture}'
-        f"{''.join(layers)}</div><figcaption>{''.join(switches)}</figcaption></figure>"
+        f"{''.join(layers)}</div>{caption}</figure>"
+    )
+
+
+def progress_bar(done: int, total: int, words: str) -> str:
+    """How far something has come."""
+    return (
+        f'<div class="gf-progress" role="status"><p>{escape(words)}</p>'
+        f'<progress max="{max(total, 1)}" value="{done}" aria-label="{escape(words)}"></progress></div>'
+    )
+
+
+def legend(labels: tuple[str, ...]) -> str:
+    """The classes with their colours."""
+    colours = class_colours(labels)
+    return (
+        f'<p class="gf-legend gf-names">{"".join(f"<span>{swatch(colours[c])}{escape(c)}</span>" for c in labels)}</p>'
     )
 
 
@@ -150,13 +186,16 @@ def _axis_row(columns: int) -> str:
     return f'<tfoot aria-hidden="true"><tr><td></td>{cell * columns}</tr></tfoot>'
 
 
-def _heat_cell(label: str, number: int, value: float, most: float, strongest: Iterable[tuple[str, int]]) -> str:
+def heat_cell(level: float, text: str, tip: str, *, framed: bool) -> str:
+    """A cell of a heat map, from no colour (level 0) to all of it (1)."""
+    classes = " ".join(name for name, wanted in (("gf-strong", framed), ("gf-full", level > FULL)) if wanted)
+    return f'<td class="{classes}" style="--v:{level:.3f}" title="{escape(tip)}"><span>{text}</span></td>'
+
+
+def _anchor_cell(label: str, number: int, value: float, most: float, strongest: Iterable[tuple[str, int]]) -> str:
+    tip = f"{label} anchor {number + 1}: {wording.percent(value, 1)}"
     level = value / most if most > 0 else 0.0
-    classes = " ".join(
-        name for name, wanted in (("gf-strong", (label, number) in strongest), ("gf-full", level > FULL)) if wanted
-    )
-    tip = escape(f"{label} anchor {number + 1}: {wording.percent(value, 1)}")
-    return f'<td class="{classes}" style="--v:{level:.3f}" title="{tip}"><span>{100 * value:.1f}</span></td>'
+    return heat_cell(level, f"{100 * value:.1f}", tip, framed=(label, number) in strongest)
 
 
 def _switch(layer: str, name: str, note: str = "") -> str:

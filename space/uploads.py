@@ -1,13 +1,25 @@
-"""From what Gradio's image input sends to the file exactly as it was uploaded."""
+"""From what Gradio's inputs send to files exactly as they were uploaded, and to photos."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from PIL import Image
+
+from grefel_hf.photos import PhotoError, load_photo
+
+from . import wording
+from .limits import MAX_PHOTO_MB, MAX_PIXELS
 
 
-def uploaded_file(payload: dict[str, Any] | None) -> str:
+def refuse(message: str, title: str) -> gr.Error:
+    """An error that the visitor can mend: shown on the page or given to the program, without a traceback."""
+    return gr.Error(escape(message, quote=False), title=title, print_exception=False)
+
+
+def uploaded_file(payload: dict[str, Any] | None, what: str = "photo") -> str:
     """
     The path of an upload.
 
@@ -15,14 +27,51 @@ def uploaded_file(payload: dict[str, Any] | None) -> str:
     changes the pixels and turns a damaged file into an error without a reason. So the payload is checked here.
 
     Args:
-        payload: the image input's value as it came from the browser or client.
+        payload: a file input's value as it came from the browser or client.
+        what: what the file should be, for messages.
 
     Raises:
         gr.Error: there is no file, or it is not one of Gradio's uploads.
     """
-    if not payload or not payload.get("path"):
-        raise gr.Error("There is no photo yet: upload one.", title="No photo", print_exception=False)
+    if not isinstance(payload, dict) or not isinstance(payload.get("path"), str) or not payload["path"]:
+        raise refuse(f"There is no {what} yet: upload one.", f"No {what}")
     path = Path(payload["path"]).resolve()
     if not path.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error("Only uploaded photos can be read.", title="Not an upload", print_exception=False)
+        raise refuse(f"Only an uploaded {what} can be read.", "Not an upload")
+    if not path.is_file():
+        raise refuse(f"This {what} has been deleted from the server meanwhile: upload it again.", f"No {what}")
     return str(path)
+
+
+def open_photo(path: str) -> Image.Image:
+    """
+    An upload as upright RGB picture.
+
+    Raises:
+        PhotoError: it is over a limit of this page, or cannot be read; see `load_photo`.
+    """
+    megabytes = Path(path).stat().st_size / 1e6
+    if megabytes > MAX_PHOTO_MB:
+        raise PhotoError(f"{path} has {megabytes:.0f} MB, the limit is {MAX_PHOTO_MB} MB: scale it down")
+    width, height = _size(path)
+    if width * height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS / 1e6:g} megapixels"
+        raise PhotoError(f"{path} is too large ({width} x {height}), the limit is {limit}: scale it down")
+    return load_photo(path)
+
+
+def open_photo_or_refuse(path: str) -> Image.Image:
+    """The same; a photo that cannot be had is the visitor's to mend."""
+    try:
+        return open_photo(path)
+    except PhotoError as error:
+        raise refuse(wording.photo_error(str(error), path), "This photo cannot be read") from None
+
+
+def _size(path: str) -> tuple[int, int]:
+    """Of the header; (0, 0) where there is none that can be read, which `load_photo` will explain."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception:
+        return 0, 0

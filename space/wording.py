@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+from grefel_hf.comparison import BalancingSetup
 from grefel_hf.results import FacePrediction, PhotoPrediction
+
+from .evidence import Coverage
+from .limits import MAX_FACES
 
 # Upper bounds of the confidence (Eq. 10) for each word. A distribution over two classes in equal parts has
 # confidence 0.67 with eight classes and must not be called sure.
 CONFIDENCE_WORDS = ((0.15, "very unsure"), (0.4, "unsure"), (0.7, "fairly sure"), (0.9, "sure"))
 MOST_CONFIDENT = "very sure"
+# Below it the page warns.
+UNSURE = CONFIDENCE_WORDS[1][0]
 # Below it a distribution is so flat that its top class says nothing.
 FLAT = 0.03
 # Two top classes that differ by less are called a near tie.
@@ -27,6 +33,13 @@ PART_MEANINGS = {
     "attentive": "what attention over the face’s regions proposes",
     "correction": "geometric and attentive, joined",
     "corrected": "primary and correction, joined: the answer",
+}
+# By use of anchors and of attention.
+_SETUP_NAMES = {
+    (False, False): "Without balancing",
+    (True, False): "With anchors only",
+    (False, True): "With attention only",
+    (True, True): "With both: the answer",
 }
 DETECTOR_NAMES = {"yunet": "YuNet", "hog": "dlib’s HOG detector", "none": "no detector: the photo is taken as one face"}
 
@@ -80,16 +93,49 @@ def nearest_anchors_sentence(face: FacePrediction) -> str:
     return f"Nearest: {_listed(named)} of the total similarity."
 
 
-def caution(face: FacePrediction) -> str | None:
-    """A warning where the answer is not to be relied on, else None."""
+def caution(face: FacePrediction, unsure: Coverage | None = None) -> str | None:
+    """
+    A warning where the answer is not to be relied on, else None.
+
+    Args:
+        unsure: what was measured at the confidence `UNSURE`, if it was.
+    """
     (label, first), (other, second) = top_class(face, "corrected"), runner_up(face)
     confidence = face.confidences["corrected"]
-    if confidence < CONFIDENCE_WORDS[1][0]:
+    if confidence < UNSURE:
         words = confidence_words(confidence)
-        return f"The model is {words} about this face. Take the answer as a guess, not a finding."
+        warning = f"The model is {words} about this face. Take the answer as a guess, not a finding."
+        return f"{warning} {coverage_sentence(unsure)}" if unsure else warning
     if first - second < NEAR_TIE:
         return f"Nearly a tie: {label} ({percent(first)}) or {other} ({percent(second)})."
     return None
+
+
+def coverage_sentence(coverage: Coverage) -> str:
+    """What it would mean to take only answers from this confidence on."""
+    sentence = (
+        f"From confidence {coverage.threshold:.2f} on, the model answers {percent(coverage.share)} of the validation "
+        f"faces and is right on {percent(coverage.accuracy)} of them"
+    )
+    if coverage.accuracy_below is None:
+        return f"{sentence}."
+    return f"{sentence}; of the faces below, such as this one, it gets {percent(coverage.accuracy_below)} right."
+
+
+def setup_name(setup: BalancingSetup) -> str:
+    """A row of Table 2 in words."""
+    return _SETUP_NAMES[setup.use_anchors, setup.use_attentive_correction]
+
+
+def comparison_sentence(setups: Sequence[BalancingSetup]) -> str:
+    """Whether the parts of balancing agree about a face."""
+    answers = list(dict.fromkeys(setup.label for setup in setups))
+    if len(answers) == 1:
+        scores = [setup.score for setup in setups]
+        least, most = percent(min(scores)), percent(max(scores))
+        between = f"at {least}" if least == most else f"between {least} and {most}"
+        return f"All setups answer {answers[0]}, {between}."
+    return f"The setups disagree: {_listed(answers)}."
 
 
 def faces_found(photo: PhotoPrediction) -> str:
@@ -97,8 +143,15 @@ def faces_found(photo: PhotoPrediction) -> str:
     if photo.detector == "none":
         return "1 face (the whole photo)"
     count = len(photo.faces)
-    faces = "No face" if count == 0 else "1 face" if count == 1 else f"{count} faces"
-    return f"{faces}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}" if count else f"{faces} found"
+    if not count:
+        return "No face found"
+    most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
+    return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 face", "2 faces"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def photo_error(message: str, path: str) -> str:

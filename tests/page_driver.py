@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -65,12 +67,13 @@ def running_app(*arguments: str, log: Path, environment: dict[str, str] | None =
 
 
 @contextlib.contextmanager
-def browser(executable: str):
-    """A headless Chromium of Playwright."""
+def browser(executable: str, camera: Path | None = None):
+    """A headless Chromium of Playwright. `camera`: what its camera sees, see `camera_file`."""
     from playwright.sync_api import sync_playwright
 
+    flags = [*CHROMIUM_FLAGS, *([f"--use-file-for-fake-video-capture={camera}"] if camera else [])]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
+        chromium = playwright.chromium.launch(executable_path=executable, args=flags)
         try:
             yield chromium
         finally:
@@ -90,6 +93,31 @@ def open_page(chromium, url: str, *, width: int = 1280, height: int = 900, dark:
     page.goto(f"{url}?__theme={'dark' if dark else 'light'}")
     page.locator("#gf-upload input[type=file]").wait_for(state="attached")
     return page
+
+
+def camera_file(portrait: Image.Image, file: Path) -> Path:
+    """A moving picture for the camera: the portrait's face wandering a little, as motion JPEG."""
+    with file.open("wb") as stream:
+        for shift in (0, 4, 8, 4):
+            frame = portrait.convert("RGB").resize((640, 480), box=(60 + shift, 0, 444 + shift, 288))
+            frame.save(stream, "jpeg", quality=90)
+    return file
+
+
+def open_tab(page, name: str) -> None:
+    """Choose a tab of the page."""
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def start_camera(page) -> None:
+    """Switch the live tab's camera on and let its frames be analysed."""
+    page.locator("#gf-camera").get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("() => document.querySelector('#gf-camera video')?.videoWidth > 0")
+    page.locator("#gf-camera [aria-label='capture photo']").click()
+
+
+def stop_camera(page) -> None:
+    page.locator("#gf-camera [aria-label='capture photo']").click()
 
 
 def upload(page, photo: Path) -> None:

@@ -1,7 +1,7 @@
 """
-Screenshots of the page, wide and phone, light and dark, of every state: look at them after a change.
+Screenshots of each feature of the page, wide and phone, light and dark: look at them after a change.
 
-    python tests/screenshots.py --out FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL]
+    python tests/screenshots.py FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL] [--only NAME ...]
     python tests/screenshots.py --readme docs/page.png
 """
 
@@ -9,11 +9,24 @@ import argparse
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from page_driver import ROOT, browser, find_chromium, open_page, running_app, upload
-from PIL import Image
+from page_driver import (
+    ROOT,
+    browser,
+    camera_file,
+    find_chromium,
+    open_page,
+    open_tab,
+    running_app,
+    start_camera,
+    stop_camera,
+    upload,
+)
+from PIL import Image, ImageOps
+from video_clips import scene, write_clip
 
 ASTRONAUT = ROOT / "space" / "examples" / "eileen_collins.jpg"
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
@@ -21,15 +34,17 @@ SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="folder for screenshots of every state")
+    parser.add_argument("out", type=Path, nargs="?", help="folder for screenshots of every feature")
     parser.add_argument("--readme", type=Path, help="file for the README's screenshot")
-    parser.add_argument("--photo", type=Path, action="append", default=[], help="further photos for --out")
+    parser.add_argument("--photo", type=Path, action="append", default=[], help="further photos for the photo tab")
     parser.add_argument("--model", help="folder or Hub id (default: bundled weights)")
     parser.add_argument("--detector", default="auto")
     parser.add_argument("--url", help="use a page that runs already")
+    parser.add_argument("--only", nargs="+", choices=FEATURES, default=list(FEATURES), help="features to show")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     args = parser.parse_args()
     if not (args.out or args.readme):
-        parser.error("say where to with --out or --readme")
+        parser.error("name a folder, or a file with --readme")
     return args
 
 
@@ -37,17 +52,26 @@ def main(args: argparse.Namespace) -> None:
     executable = find_chromium()
     if executable is None:
         raise SystemExit("screenshots.py: no Chromium is installed")
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        url = args.url or stack.enter_context(_app(args, Path(folder)))
-        chromium = stack.enter_context(browser(executable))
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        url = args.url or stack.enter_context(_app(args, folder))
+        camera = camera_file(Image.open(ASTRONAUT), folder / "camera.mjpeg")
+        chromium = stack.enter_context(browser(executable, camera))
         if args.readme:
             args.readme.parent.mkdir(parents=True, exist_ok=True)
             page = open_page(chromium, url, height=1000)
-            _analyse(page, ASTRONAUT)
+            analyse(page, ASTRONAUT)
             page.screenshot(path=args.readme)
         if args.out:
             args.out.mkdir(parents=True, exist_ok=True)
-            _all_states(chromium, url, args, Path(folder))
+            files = sample_files(folder) | {photo.stem: photo for photo in args.photo}
+            for size in args.sizes:
+                for theme in ("light", "dark"):
+                    width, height = SIZES[size]
+                    page = open_page(chromium, url, width=width, height=height, dark=theme == "dark")
+                    for feature in args.only:
+                        FEATURES[feature](page, files, shooter(page, args.out / f"{size}-{theme}"))
+                    page.context.close()
 
 
 def _app(args: argparse.Namespace, folder: Path):
@@ -55,32 +79,99 @@ def _app(args: argparse.Namespace, folder: Path):
     return running_app(*arguments, log=folder / "app.log", environment=dict(os.environ))
 
 
-def _all_states(chromium, url: str, args: argparse.Namespace, folder: Path) -> None:
-    no_face, broken = folder / "no_face.png", folder / "broken.jpg"
+def sample_files(folder: Path) -> dict[str, Path]:
+    """A photo with a face, one without, two faces in one, and a file that is no picture."""
+    files = {"face": ASTRONAUT} | {name: folder / f"{name}.png" for name in ("no_face", "two_faces")}
     gradient = np.linspace(90, 200, 640, dtype=np.uint8)
-    Image.fromarray(np.tile(gradient, (420, 1))).save(no_face)
-    broken.write_text("this is no picture")
-    for size, (width, height) in SIZES.items():
-        for dark in (False, True):
-            page = open_page(chromium, url, width=width, height=height, dark=dark)
-            start = args.out / f"{size}-{'dark' if dark else 'light'}"
-            page.screenshot(path=f"{start}-empty.png", full_page=True)
-            for photo in (ASTRONAUT, no_face, *args.photo):
-                _analyse(page, photo)
-                page.screenshot(path=f"{start}-{photo.stem}.png", full_page=True)
-                page.locator("#gf-another").click()
-                page.locator("#gf-upload input[type=file]").wait_for(state="attached")
-            upload(page, broken)
-            page.locator(".toast-body").first.wait_for()
-            page.wait_for_timeout(700)
-            page.screenshot(path=f"{start}-broken.png")
-            page.context.close()
+    Image.fromarray(np.tile(gradient, (420, 1))).save(files["no_face"])
+    portrait = Image.open(ASTRONAUT)
+    both = Image.new("RGB", (2 * portrait.width, portrait.height))
+    both.paste(portrait, (0, 0))
+    both.paste(ImageOps.mirror(portrait), (portrait.width, 0))
+    both.save(files["two_faces"])
+    steps = [80 + 6 * min(index, 60 - index) for index in range(60)]
+    files["clip"] = write_clip(folder / "clip.mp4", [scene(portrait, 20, step, size=(400, 120)) for step in steps])
+    files["broken"] = folder / "broken.jpg"
+    files["broken"].write_text("this is no picture")
+    return files
 
 
-def _analyse(page, photo: Path) -> None:
+def shooter(page, start: Path) -> Callable[..., None]:
+    """A function that writes the whole page (or what is visible) under a name."""
+
+    def shoot(name: str, full_page: bool = True) -> None:
+        page.wait_for_timeout(400)  # fonts and the browser's fade-ins
+        page.screenshot(path=f"{start}-{name}.png", full_page=full_page)
+
+    return shoot
+
+
+def photo_feature(page, files: dict[str, Path], shoot) -> None:
+    shoot("photo-empty")
+    for name, file in files.items():
+        if name in ("broken", "clip"):
+            continue
+        analyse(page, file)
+        shoot(f"photo-{name}")
+        page.locator("#gf-another").click()
+        page.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    upload(page, files["broken"])
+    page.locator(".toast-body").first.wait_for()
+    shoot("photo-broken", full_page=False)
+    page.locator(".toast-close").first.click()
+
+
+def many_feature(page, files: dict[str, Path], shoot) -> None:
+    open_tab(page, "Many photos")
+    shoot("many-empty")
+    page.locator("#gf-files input[type=file]").set_input_files(
+        [str(file) for name, file in files.items() if name != "clip"]
+    )
+    page.locator(".gf-download").wait_for()
+    shoot("many")
+
+
+def live_feature(page, files: dict[str, Path], shoot) -> None:
+    open_tab(page, "Live")
+    shoot("live-empty")
+    start_camera(page)
+    page.locator("#gf-live-view .gf-head").wait_for()
+    page.wait_for_timeout(5000)
+    shoot("live")
+    stop_camera(page)
+
+
+def video_feature(page, files: dict[str, Path], shoot) -> None:
+    open_tab(page, "Video")
+    shoot("video-empty")
+    page.locator("#gf-video-upload input[type=file]").set_input_files(str(files["clip"]))
+    page.locator("#gf-video-upload video").wait_for()
+    page.locator("#gf-video-start").click()
+    page.locator("#gf-video-view progress").wait_for()
+    shoot("video-running")
+    page.locator("#gf-video-view .gf-person").first.wait_for()
+    shoot("video")
+
+
+def about_feature(page, files: dict[str, Path], shoot) -> None:
+    open_tab(page, "About")
+    page.locator(".gf-about").wait_for()
+    shoot("about")
+
+
+FEATURES = {
+    "photo": photo_feature,
+    "many": many_feature,
+    "live": live_feature,
+    "video": video_feature,
+    "about": about_feature,
+}
+
+
+def analyse(page, photo: Path) -> None:
     upload(page, photo)
     page.locator("[data-panel='1'], #gf-no-face").first.wait_for()
-    page.wait_for_timeout(300)  # fonts and the browser's fade-ins
+    page.wait_for_timeout(300)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,19 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from evaluation_example import EVALUATION
+from evaluation_example import LABELS as THREE
 from face_examples import LABELS, anchors_near, distribution, face, photo
 from PIL import Image
 
+from grefel_hf.comparison import compare_balancing
 from grefel_hf.palette import class_colours
 from space import figures
+from space.evaluation_figures import evaluation_view
 from space.face_view import NO_FACE, faces_view
 from space.images import attention_uri, jpeg_uri
 from space.photo_view import photo_view
+from space.timeline import timeline_figure
 
 FULL = face(
     distribution(anger=0.41, sadness=0.3),
@@ -100,10 +105,71 @@ def test_heat_map_frames_the_strongest_anchors_and_sums_rows():
     assert_well_formed(html)
 
 
+def test_setups_of_balancing_stand_in_columns():
+    setups = compare_balancing(FULL)
+    html = figures.setups_table(FULL, setups)
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', html)
+    assert heads == ["Without balancing", "With anchors only", "With attention only", "With both: the answer"]
+    row = cells(html)[4 * LABELS.index("sadness") :][:4]
+    assert row == [f"{round(100 * setup.distribution[LABELS.index('sadness')])} %" for setup in setups]
+    assert html.count('<td class="gf-top">') == 4
+    assert_well_formed(html)
+
+
+def test_timeline_draws_a_band_per_class_and_leaves_gaps():
+    times = [0.0, 0.2, 0.4, 3.0, 3.2]
+    shares = [distribution(anger=0.5)] * 5
+    html = timeline_figure(LABELS, times, shares, 0.0, 4.0)
+    assert html.count("<polygon") == 2 * len(LABELS)  # the person was out of sight for two seconds
+    assert "on average anger 50" in html.replace("\u00a0", " ")
+    assert re.findall(r">([^<>]*)</span>", html.split("gf-xaxis")[1])[-1] == "4\u00a0s"
+    lower, upper = _edges(re.findall(r'points="([^"]+)"', html)[LABELS.index("anger")])
+    assert upper - lower == pytest.approx(0.5 * 96, abs=0.2)
+    assert_well_formed(html)
+
+
+def test_an_empty_timeline_is_drawn_too():
+    html = timeline_figure(LABELS, [], [], -20.0, 0.0)
+    assert "<polygon" not in html and "still empty" in html
+    assert "\u221220" in html
+
+
+def test_what_was_measured_is_shown():
+    html = evaluation_view(EVALUATION, THREE)
+    text = html.replace("\u00a0", " ")
+    assert "80.0 % <small>75.0 % to 85.0 %</small>" in text and "78.0 %" in text
+    assert "Balancing changed 5 answers: 3 errors mended, 1 right answers spoilt." in text
+    assert "Recognised worst: surprise (40 % of 10)" in text
+    assert 'title="surprise answered as neutral: 3 of 10"' in text
+    assert html.count("gf-confusion") == 2 and html.count("<rect") == 2
+    assert_well_formed(html)
+
+
+@pytest.mark.parametrize("missing", ["confusion", "reliability_bins", "accuracy", "recall_by_class", "intervals"])
+def test_what_was_not_measured_is_left_out(missing):
+    part = {key: value for key, value in EVALUATION["plain"]["corrected"].items() if key != missing}
+    html = evaluation_view({**EVALUATION, "plain": {"corrected": part}}, THREE)
+    assert html and "None" not in html and "nan" not in html
+    assert_well_formed(html)
+
+
+def test_without_an_evaluation_there_is_no_section():
+    assert evaluation_view({}, THREE) == ""
+    assert "gf-confusion" not in evaluation_view(EVALUATION, LABELS)  # of other classes
+
+
+def _edges(points: str) -> tuple[float, float]:
+    """The lowest and the highest y of a polygon."""
+    heights = [float(point.split(",")[1]) for point in points.split()]
+    return min(heights), max(heights)
+
+
 def test_crop_has_a_switch_for_each_layer_that_exists():
     assert re.findall(r'data-layer="(\w+)"', figures.crop_figure(FULL, 1)) == ["attention", "landmarks"]
     assert figures.crop_figure(FULL, 1).count("left:50.00%;top:50.00%") == 68
     assert "data-layer" not in figures.crop_figure(PLAIN, 1)
+    without = figures.crop_figure(FULL, 1, switches=False)
+    assert "data-layer" not in without and "gf-attention" in without
 
 
 def test_attention_picture_is_brightest_where_attention_is():

@@ -1,10 +1,15 @@
 """The page's sentences: true for the case at hand, whatever parts the model has."""
 
+import json
+
 import numpy as np
 import pytest
+from evaluation_example import EVALUATION
 from face_examples import LABELS, anchors_near, confidence, distribution, face, photo
 
+from grefel_hf.comparison import compare_balancing
 from space import wording
+from space.evidence import coverage_at, load_evaluation
 
 
 def plain(text: str) -> str:
@@ -147,6 +152,46 @@ def test_caution_for_unsure_and_tied_answers_only():
     tie = face(distribution(fear=0.5, anger=0.45))
     assert plain(wording.caution(tie)) == "Nearly a tie: fear (50 %) or anger (45 %)."
     assert wording.caution(face(distribution(fear=0.95))) is None
+
+
+def test_the_warning_says_what_the_threshold_means_on_validation_data():
+    coverage = coverage_at(EVALUATION, wording.UNSURE)
+    text = plain(wording.caution(face(distribution(fear=0.2)), coverage))
+    assert text.endswith(
+        "From confidence 0.40 on, the model answers 80 % of the validation faces and is right on 90 % of them; of the "
+        "faces below, such as this one, it gets 40 % right."
+    )
+    assert wording.caution(face(distribution(fear=0.95)), coverage) is None
+
+
+@pytest.mark.parametrize("threshold", [0.35, 0.9], ids=["not in the table", "nothing answered"])
+def test_no_coverage_is_made_up(threshold):
+    assert coverage_at(EVALUATION, threshold) is None
+    assert coverage_at({}, threshold) is None
+
+
+def test_evaluation_is_read_where_it_can_be(tmp_path):
+    assert load_evaluation(str(tmp_path)) == {}
+    (tmp_path / "evaluation.json").write_text("{damaged")
+    assert load_evaluation(str(tmp_path)) == {}
+    (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION))
+    assert load_evaluation(str(tmp_path)) == EVALUATION
+    assert load_evaluation("no/such-model") == {}
+    assert load_evaluation(None)["plain"]
+
+
+def test_comparison_in_a_sentence():
+    agreed = face(distribution(happiness=0.6), anchors_near(happiness=0.9), distribution(happiness=0.7))
+    assert plain(wording.comparison_sentence(compare_balancing(agreed))).startswith("All setups answer happiness, betw")
+    moved = face(distribution(anger=0.41, sadness=0.3), anchors_near(sadness=0.8), distribution(sadness=0.7))
+    assert wording.comparison_sentence(compare_balancing(moved)) == "The setups disagree: anger and sadness."
+    alone = compare_balancing(face(distribution(happiness=0.7)))
+    assert plain(wording.comparison_sentence(alone)) == "All setups answer happiness, at 70 %."
+
+
+def test_a_photo_with_too_many_faces_says_the_limit():
+    many = photo(*[face(distribution(fear=0.5))] * 100)
+    assert wording.faces_found(many).endswith("the largest ones: 100 is the limit")
 
 
 def test_faces_found():

@@ -1,0 +1,90 @@
+"""
+File inputs for which a program may name a link instead of a file.
+
+Gradio fetches such a link from public addresses only, but however much comes. Here no more comes than may be uploaded.
+"""
+
+import secrets
+from pathlib import Path, PurePosixPath
+
+import httpx
+import safehttpx
+from gradio.components import Component
+from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
+
+from .limits import MAX_UPLOAD_MB
+from .uploads import refuse
+
+MAX_REDIRECTS = 3
+SECONDS = 20.0  # without a byte
+
+
+async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB) -> str:
+    """
+    Fetch a link into a new folder below `folder`.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        gr.Error: the address is not a public one, does not answer with a file, or with a larger one.
+    """
+    for _ in range(MAX_REDIRECTS + 1):
+        host = httpx.URL(link).host
+        try:
+            address = await safehttpx.async_validate_url(host)
+        except ValueError:
+            raise refuse("Only links to public addresses are fetched.", "Link refused") from None
+        transport = safehttpx.AsyncSecureTransport(address)  # connects to the address that was checked
+        async with httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
+            async with client.stream("GET", link) as answer:
+                if answer.has_redirect_location:
+                    link = str(httpx.URL(link).join(answer.headers["location"]))
+                    continue
+                if answer.status_code != 200:
+                    raise refuse(f"The link answers with status {answer.status_code}.", "Link refused")
+                return await _save(answer, _new_file(link, folder), most_mb)
+    raise refuse("The link leads from one address to the next.", "Link refused")
+
+
+async def _save(answer: httpx.Response, file: Path, most_mb: int) -> str:
+    size = 0
+    try:
+        with file.open("wb") as content:
+            async for piece in answer.aiter_bytes():
+                size += len(piece)
+                if size > most_mb * 1_000_000:
+                    raise refuse(f"The linked file has more than {most_mb} MB, the limit.", "File too large")
+                content.write(piece)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return str(file)
+
+
+def _new_file(link: str, folder: str) -> Path:
+    parent = Path(folder) / secrets.token_hex(20)
+    parent.mkdir(parents=True)
+    return parent / (strip_invalid_filename_characters(PurePosixPath(httpx.URL(link).path).name) or "file")
+
+
+def bounded(component: Component) -> Component:
+    """
+    Make a file input fetch links within the limit.
+
+    The method of this one object is replaced: Gradio writes a .pyi file beside the module of a component's subclass.
+    """
+    original = component.async_move_resource_to_block_cache
+
+    async def move(source: str | Path | None) -> str | None:
+        if not (source and is_http_url_like(str(source))):
+            return await original(source)
+        try:
+            path = await fetch(str(source), component.GRADIO_CACHE)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            raise refuse("The link cannot be fetched.", "Link refused") from None
+        component.temp_files.add(path)
+        return path
+
+    component.async_move_resource_to_block_cache = move
+    return component
