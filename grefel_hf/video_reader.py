@@ -175,5 +175,4 @@ def import_av() -> ModuleType:
         import av
     except ImportError as error:
         raise VideoError(f"video needs PyAV ({error}): pip install av") from error
-    av.logging.set_level(av.logging.PANIC)  # what matters comes as an error
     return av

@@ -161,3 +161,12 @@ def test_an_error_leaves_no_half_a_copy(clip, tmp_path):
     with VideoReader(clip) as video, pytest.raises(VideoError, match="out.gif must end with .mp4"):
         list(write_annotated(analyse_video(video, Counter()), tmp_path / "out.gif", video))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_decoders_may_be_freed_in_the_middle_of_a_video(clip):
+    """With a level of its own PyAV logs from FFmpeg's threads, which then wait for Python's lock, as their end does."""
+    import av
+
+    with VideoReader(clip) as video:
+        next(video.frames())
+    assert av.logging.get_level() is None
