@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from .face_detection import Box
 from .palette import class_colours
 from .video import TrackedFace, VideoFrame
 from .video_reader import FORMATS, VideoError, VideoReader, import_av
@@ -150,17 +151,37 @@ def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:
     font = ImageFont.load_default(max(10, round(min(picture.size) / 28)))
     for tracked in faces:
         colour = class_colours(tracked.face.labels)[tracked.label]
-        left, top, right, bottom = tracked.face.box
-        draw.rectangle((left, top, right, bottom), outline=colour, width=width)
+        draw.rectangle(tracked.face.box, outline=colour, width=width)
+    taken: list[Box] = []
+    for tracked in faces:  # after all boxes, which would run through the texts
+        colour = class_colours(tracked.face.labels)[tracked.label]
         text = f"{tracked.person}: {tracked.label} {tracked.score:.0%}"
         box = draw.textbbox((0, 0), text, font=font)
-        text_width, text_height = box[2] + 2 * width, box[3] + 2 * width
-        # Above the face, or inside where the picture ends.
-        x = min(max(left, 0), max(picture.width - text_width, 0))
-        y = top - text_height if top >= text_height else max(top, 0)
-        draw.rectangle((x, y, x + text_width, y + text_height), fill=colour)
-        draw.text((x + width, y + width), text, fill=ink_on(colour), font=font)
+        size = (box[2] + 2 * width, box[3] + 2 * width)
+        place = free_place(tracked.face.box, size, picture.size, taken)
+        taken.append(place)
+        draw.rectangle(place, fill=colour)
+        draw.text((place[0] + width, place[1] + width), text, fill=ink_on(colour), font=font)
     return picture
+
+
+def free_place(face: Box, size: tuple[float, float], picture: tuple[int, int], taken: Sequence[Box]) -> Box:
+    """
+    Where a text of this size goes: above its face, below it, or inside it at the top or bottom, the first of these that
+    is in the picture and free of other texts; above (or at the picture's edge) where none is.
+    """
+    left, top, _, bottom = face
+    width, height = size
+    x = min(max(left, 0.0), max(picture[0] - width, 0.0))
+    places = [(x, y, x + width, y + height) for y in (top - height, bottom, top, bottom - height)]
+    inside = [place for place in places if place[1] >= 0 and place[3] <= picture[1]]
+    free = [place for place in inside if not any(_overlap(place, other) for other in taken)]
+    y = max(min(top - height, picture[1] - height), 0.0)
+    return (free or inside or [(x, y, x + width, y + height)])[0]
+
+
+def _overlap(first: Box, second: Box) -> bool:
+    return all(first[i] < second[i + 2] and second[i] < first[i + 2] for i in (0, 1))
 
 
 def ink_on(colour: str) -> str:

@@ -8,7 +8,7 @@ from video_clips import SIZE, read_pictures, scene, write_clip, write_sound
 from grefel_hf.palette import class_colours
 from grefel_hf.video import analyse_video, timeline_columns, timelines
 from grefel_hf.video_reader import VideoError, VideoReader
-from grefel_hf.video_writer import write_annotated
+from grefel_hf.video_writer import free_place, write_annotated
 
 # Two persons who come nearer to each other; the frames are not evenly spaced.
 LEFTS = [(5 + 3 * i, 120 - 2 * i) for i in range(7)]
@@ -30,6 +30,20 @@ def annotated(clip, predictor):
         frames = list(write_annotated(frames, path, video))
     assert video.problem is None
     return path, frames, timelines(frames)
+
+
+def test_texts_do_not_cover_each_other():
+    """Four faces side by side, nearer than their texts are wide."""
+    taken = []
+    for left in (20, 60, 100, 140):
+        place = free_place((left, 40, left + 30, 90), (80, 14), (320, 120), taken)
+        assert 0 <= place[0] and place[2] <= 320 and 0 <= place[1] and place[3] <= 120
+        for other in taken:
+            assert place[2] <= other[0] or other[2] <= place[0] or place[3] <= other[1] or other[3] <= place[1]
+        taken.append(place)
+    assert [place[1] for place in taken[:2]] == [26, 90]  # above the face, then below
+    assert free_place((-9, 5, 30, 119), (80, 14), (320, 120), []) == (0, 5, 80, 19)  # no room but inside
+    assert free_place((5, 3, 30, 9), (90, 14), (60, 12), []) == (0, 0, 90, 14)  # the picture is smaller than the text
 
 
 def test_each_person_has_a_timeline(annotated, predictor):
