@@ -1,6 +1,7 @@
 """The page in a real browser: a photo goes in, boxes and figures come out, faces can be chosen, mistakes are told."""
 
 import base64
+import io
 import json
 import math
 import os
@@ -174,6 +175,27 @@ def test_a_webcam_picture_is_analysed(page):
     assert page.locator(".toast-body").count() == 0
 
 
+def test_a_photo_is_pasted(page, astronaut):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    buffer = io.BytesIO()
+    astronaut.save(buffer, "png")
+    page.evaluate(COPY, base64.b64encode(buffer.getvalue()).decode())
+    page.locator("#gf-upload [aria-label='Paste from clipboard']").click()
+    page.locator("[data-panel='1']").wait_for()
+    assert "happiness" in page.locator("[data-panel='1'] h2").inner_text()
+
+
+def test_two_uploads_at_once_in_one_tab_are_both_answered(page, astronaut_file, two_faces):
+    upload(page, astronaut_file)
+    open_tab(page, "Many photos")  # while the first is under way
+    page.locator("#gf-files input[type=file]").set_input_files([str(two_faces)])
+    page.locator(".gf-many-photo").wait_for()
+    assert page.locator(".gf-many-photo li").count() == 2
+    open_tab(page, "Photo")
+    page.locator("[data-panel='1']").wait_for()
+    assert page.locator(".gf-box").count() == 1
+
+
 def test_live_frames_are_analysed_without_being_kept(page, uploads):
     before = set(uploads.rglob("*"))
     open_tab(page, "Live")
@@ -289,6 +311,15 @@ def test_numbers_stay_in_their_columns(page, astronaut_file):
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 0.5).map(e => e.textContent)"
     )
     assert sticking_out == []
+
+
+# Puts a PNG on the clipboard.
+COPY = """
+async (encoded) => {
+  const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+}
+"""
 
 
 # Contrast (WCAG) of every text of our own with the nearest background that is not see-through.

@@ -16,6 +16,7 @@ from video_clips import scene, write_clip, write_sound
 from grefel_hf import FacialExpressionPredictor
 from grefel_hf.face_detection import Face
 from space import limits
+from space.handlers import PhotoHandlers
 from space.limits import LargestFaces
 from space.live import decode_frame
 from space.video import VideoHandlers, analysis_view
@@ -205,6 +206,20 @@ def test_the_largest_faces_are_kept_in_their_order():
 
     found = LargestFaces(Detector(), most=2).detect(None)
     assert [face.box[0] for face in found] == [10.0, 40.0]
+
+
+def test_of_200_faces_the_largest_100_are_shown(shared, monkeypatch, astronaut, tmp_path):
+    monkeypatch.setenv("GREFEL_YUNET", str(shared / "models" / "face_detection_yunet.onnx"))
+    portrait = astronaut.crop((140, 0, 300, 160)).resize((100, 100))
+    crowd = Image.new("RGB", (2000, 1000))
+    for index in range(200):
+        crowd.paste(portrait, (index % 20 * 100, index // 20 * 100))
+    predictor = FacialExpressionPredictor.from_pretrained(detector="yunet")
+    assert len(predictor.detector.detect(crowd)) == 200
+    predictor.detector = LargestFaces(predictor.detector)
+    photo_html, faces_html = PhotoHandlers(predictor).draw(str(saved(crowd, tmp_path / "crowd.png")))
+    assert photo_html.count('class="gf-box"') == faces_html.count('data-panel="') == limits.MAX_FACES
+    assert f"the largest ones: {limits.MAX_FACES} is the limit" in photo_html
 
 
 def test_live_frames_that_are_none_are_refused(astronaut):
