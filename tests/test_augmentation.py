@@ -12,6 +12,8 @@ from augmentation import (
     random_boxes,
     random_colours,
     random_compression,
+    random_grain,
+    random_resolution,
     random_sharpness,
     random_windows,
 )
@@ -140,6 +142,29 @@ def test_cosine_transform_is_that_of_scipy():
     blocks = np.random.default_rng(0).random((5, 8, 8), np.float32)
     expected = scipy.fft.dctn(blocks, axes=(1, 2), norm="ortho").reshape(5, 64)
     np.testing.assert_allclose(blocks.reshape(5, 64) @ block_cosine_transform().numpy().T, expected, atol=1e-5)
+
+
+def test_low_resolution_keeps_what_is_coarse_and_loses_what_is_fine():
+    smooth = torch.linspace(0.2, 0.7, 64).view(1, 1, 64, 1).expand(4, 3, 64, 64)
+    fine = smooth.clone()
+    fine[..., ::2] += 0.1
+    torch.manual_seed(0)
+    results = [random_resolution(fine, strength=1.0) for _ in range(30)]
+    for result in results:
+        assert result.shape == fine.shape
+        assert (result - smooth - 0.05).abs().mean() < 0.03  # the stripes' mean brightness is all that is left of them
+    detail = [result.diff(dim=-1).abs().mean().item() for result in results]
+    assert max(detail) < 0.3 * fine.diff(dim=-1).abs().mean().item()
+    assert len({round(value, 4) for value in detail}) > 10  # another side each time
+
+
+def test_grain_is_grey_and_as_strong_as_it_says():
+    torch.manual_seed(0)
+    grain = random_grain(torch.full((500, 3, 32, 32), 0.5), strength=1.0) - 0.5
+    assert torch.equal(grain[:, 0], grain[:, 1]) and torch.equal(grain[:, 0], grain[:, 2])
+    deviation = grain[:, 0].flatten(1).std(1)
+    assert 0.009 < deviation.min() < 0.015 and 0.11 < deviation.max() < 0.125
+    assert grain.mean((1, 2, 3)).abs().max() < 0.02
 
 
 @pytest.mark.parametrize("size", [40, 36])  # a multiple of the block, and none

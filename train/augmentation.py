@@ -24,7 +24,8 @@ YIQ_TO_RGB = RGB_TO_YIQ.inverse()
 
 class FaceAugmentation(nn.Module):
     """
-    Random crop, flip, rotation, scale, shift, colours, greyscale, blur or sharpening, JPEG-like noise and erasing.
+    Random crop, flip, rotation, scale, shift, colours, greyscale, erasing; then what cameras and files do: blur or
+    sharpening, low resolution, grain, JPEG-like loss.
 
     Rotation, shift and scale are those by which face detectors disagree about one face; sharpening stands for the
     crops of real photos, which are sharper than upscaled training faces. On grey images the changes of hue and
@@ -32,8 +33,8 @@ class FaceAugmentation(nn.Module):
 
     Args:
         size: side of the result in pixels.
-        strength: in [0, 1.5], scales the ranges, and the chance of greyscale, blur, sharpening and JPEG. 0 leaves
-            flip and crop.
+        strength: in [0, 1.5], scales the ranges, and the chance of greyscale and of what cameras and files do. 0
+            leaves flip and crop.
 
     `forward` maps images (B, 3, R, R) in [0, 1] with R >= size to (B, 3, size, size) in [0, 1]: a window of that size
     at a random place, which is the whole image where R is `size`.
@@ -58,7 +59,7 @@ class FaceAugmentation(nn.Module):
         if self.strength == 0:
             return images
         images = random_colours(images, self.strength)
-        for chance, change in ((0.3, random_sharpness), (0.2, random_compression)):
+        for chance, change in CAMERA_STEPS:
             chosen = draw(count, chance * self.strength).nonzero().squeeze(1).to(images.device)
             if len(chosen):
                 images[chosen] = change(images[chosen], self.strength)
@@ -148,6 +149,22 @@ def gaussian_blur(images: torch.Tensor, deviations: torch.Tensor, radius: int) -
     return F.conv2d(images, kernels[:, None, :, None], groups=len(kernels)).transpose(0, 1)
 
 
+def random_resolution(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """Images (n, 3, S, S) down to a random side and up again; one side for all, drawn anew for every batch."""
+    size = images.shape[-1]
+    share = float(uniform(1, max(0.6 - 0.4 * strength, 0.12), 0.6))
+    side = max(round(share * size), 1)
+    small = F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, (size, size), mode="bilinear", align_corners=False)
+
+
+def random_grain(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """Gaussian noise of brightness on images (n, 3, S, S), of up to 12 % of full scale at strength 1."""
+    deviations = uniform(len(images), 0.01, 0.01 + 0.11 * strength).view(-1, 1, 1, 1)
+    grain = deviations * torch.randn(len(images), 1, *images.shape[-2:])
+    return (images + grain.to(images)).clamp_(0.0, 1.0)
+
+
 def random_compression(images: torch.Tensor, strength: float) -> torch.Tensor:
     """JPEG's loss without its files: the cosine coefficients of 8x8 blocks (n, 3, S, S) rounded to random steps."""
     count, size = len(images), images.shape[-1]
@@ -177,6 +194,15 @@ def block_cosine_transform() -> torch.Tensor:
     cosines = torch.cos(math.pi / 8 * index[:, None] * (index + 0.5)) / 2
     cosines[0] /= math.sqrt(2)
     return torch.kron(cosines, cosines)
+
+
+# In the order in which a picture meets them; the chance of each at strength 1.
+CAMERA_STEPS = (
+    (0.3, random_sharpness),
+    (0.15, random_resolution),
+    (0.2, random_grain),
+    (0.2, random_compression),
+)
 
 
 def random_boxes(count: int, size: int, strength: float, chance: float) -> torch.Tensor:

@@ -45,6 +45,7 @@ def kornia_steps() -> torch.nn.Sequential:
         kornia.RandomGrayscale(p=0.1),
         kornia.RandomGaussianBlur((11, 11), (0.2, 2.0), p=0.15),
         kornia.RandomSharpness(1.5, p=0.15),
+        kornia.RandomGaussianNoise(0.0, 0.065, p=0.2),
         kornia.RandomJPEG((20, 80), p=0.2),
         kornia.RandomErasing(scale=(0.02, 0.15), ratio=(0.4, 2.5), value=0.5, p=0.3),
     )
