@@ -19,10 +19,12 @@ from rich.logging import RichHandler
 from transformers.utils.logging import disable_progress_bar
 
 from .face_detection import DETECTORS, DetectorUnavailableError
+from .onnx_runtime import GraphMismatchError, OnnxUnavailableError
 from .photo_command import INTERRUPTED, run_photos
 from .photos import PhotoError, find_photos
 from .predictor import FacialExpressionPredictor
 from .result_files import ResultFileError
+from .runtimes import RUNTIMES
 from .stopping import stop_signals
 from .video_command import run_video
 from .video_reader import VIDEO_SUFFIXES, VideoError
@@ -42,6 +44,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--model", metavar="ID", help="folder or Hub id (default: the bundled checkpoint)")
     parser.add_argument("--detector", choices=DETECTORS, default="auto", help="'none' for face crops (default: auto)")
+    parser.add_argument(
+        "--runtime",
+        default="auto",
+        metavar="NAME",
+        help=f"what runs the network: {', '.join(RUNTIMES)} or a file of export_onnx (default: auto, the fastest)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -104,8 +112,8 @@ def run(args: argparse.Namespace, messages: Console) -> int:
         if file and file.exists() and not args.overwrite:
             raise ResultFileError(f"{file} exists: choose another file, or replace it with --overwrite.")
     try:
-        predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector)
-    except ValueError as error:  # no GReFEL model
+        predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector, runtime=args.runtime)
+    except (ValueError, OnnxUnavailableError, GraphMismatchError) as error:  # no GReFEL model, no such runtime
         raise OSError(str(error)) from error
     with stop_signals() as stop:
         if args.video:

@@ -67,7 +67,6 @@ class OnnxNetwork:
         return dict(zip(self.fields, self._session.run(None, {INPUT: pixel_values})))
 
 
-@torch.no_grad()
 def onnx_graph(model: GReFELForImageClassification, split: bool = True) -> bytes:
     """
     The model as a serialised ONNX graph: `pixel_values` with a free batch to every output field but losses.
@@ -76,20 +75,40 @@ def onnx_graph(model: GReFELForImageClassification, split: bool = True) -> bytes
         model: stays as it is.
         split: write PReLU in the form that ONNX Runtime computes fastest (see `SplitPReLU`).
     """
+    graph = inference_copy(model, split)
+    pixel_values = torch.zeros(2, graph.config.num_channels, graph.config.image_size, graph.config.image_size)
+    with torch.no_grad():
+        names = list(_tensors(graph(pixel_values)))
+    return export_module(_Fields(graph), pixel_values, names)
+
+
+def inference_copy(model: GReFELForImageClassification, split: bool = True) -> GReFELForImageClassification:
+    """A copy for the export; see `onnx_graph`."""
     graph = copy.deepcopy(model).eval().float().cpu()
     graph.set_attn_implementation("eager")
     fold_batch_norms(graph)
     if split:
         split_prelus(graph)
-    pixel_values = torch.zeros(2, graph.config.num_channels, graph.config.image_size, graph.config.image_size)
-    names = list(_tensors(graph(pixel_values)))
+    return graph
+
+
+@torch.no_grad()
+def export_module(module: nn.Module, pixel_values: torch.Tensor, names: list[str]) -> bytes:
+    """
+    A module as a serialised ONNX graph with a free batch.
+
+    Args:
+        module: pixel values to a tuple of tensors, each with the batch first.
+        pixel_values: an example (2, C, S, S).
+        names: of the outputs.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # Sizes become constants, as they should; and this exporter is called the legacy one. It takes a second, the
         # other one thirteen, which is too long at the start of a page.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Fields(graph),
+            module,
             (pixel_values,),
             buffer,
             input_names=[INPUT],

@@ -151,6 +151,8 @@ def test_ctrl_c_leaves_a_video_as_far_as_it_got(stopped, astronaut, tmp_path):
         (["README.md", "--annotated", "out.gif"], "out.gif must end with .mp4"),
         (["nowhere.jpg"], "nowhere.jpg"),
         (["README.md", "--model", "no/such/folder"], "no/such/folder"),
+        (["README.md", "--runtime", "fastest"], "unknown runtime 'fastest': choose one of auto, torch"),
+        (["README.md", "--runtime", "no.onnx"], "no.onnx does not exist"),
     ],
 )
 def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message, capsys, monkeypatch):

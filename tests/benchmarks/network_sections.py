@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from measuring import race
+from torch import nn
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
 from grefel_hf.modeling_grefel import resize
 from grefel_hf.onnx_int8 import quantize
-from grefel_hf.onnx_runtime import OnnxNetwork, onnx_graph
+from grefel_hf.onnx_runtime import OnnxNetwork, export_module, inference_copy, onnx_graph
 from grefel_hf.runtimes import create_network
 
 BATCHES = (1, 8, 32)
@@ -31,8 +32,8 @@ def pixels(model: GReFELForImageClassification, batch: int) -> np.ndarray:
 
 @torch.inference_mode()
 def backbones() -> dict[str, float]:
-    """The whole forward pass in units of its backbones (and the ViT), all on eager PyTorch in float32."""
-    figures = {}
+    """The whole forward pass in units of its backbones (and the ViT): eager PyTorch in float32, and ONNX Runtime."""
+    figures = onnx_backbones()
     for size, batch in (("small", 1), ("small", 8), ("base", 1), ("base", 8)):
         model = new_model(size)
         parts, config = model.grefel, model.config
@@ -56,6 +57,39 @@ def backbones() -> dict[str, float]:
         figures[f"{name}: ms"] = times["whole"]
         figures[f"{name}: / backbones"] = times["whole"] / times["backbones"]
         figures[f"{name}: / (backbones + ViT)"] = times["whole"] / (times["backbones"] + times["vit"])
+    return figures
+
+
+class Backbones(nn.Module):
+    """Both backbones on pixel values (B, 3, S, S), without the landmark head."""
+
+    def __init__(self, model: GReFELForImageClassification):
+        super().__init__()
+        self.pyramid = model.grefel.pyramid
+
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        config = self.pyramid.config
+        images = self.pyramid.image_backbone(resize(pixel_values, config.image_backbone_size))
+        landmarks = self.pyramid.landmark_backbone(resize(pixel_values, config.landmark_backbone_size))
+        return (*images, *landmarks)
+
+
+def onnx_backbones() -> dict[str, float]:
+    """The graph that the predictor runs on a CPU by default, in units of its backbones in the same form."""
+    model = new_model("small")
+    example = torch.from_numpy(pixels(model, 2))
+    backbones_alone = Backbones(inference_copy(model))
+    names = [f"map_{number}" for number in range(len(backbones_alone(example)))]
+    graphs = {
+        "whole": OnnxNetwork(onnx_graph(model)),
+        "backbones": OnnxNetwork(export_module(backbones_alone, example, names)),
+    }
+    figures = {}
+    for batch in (1, 8):
+        images = pixels(model, batch)
+        times = race({name: functools.partial(graph, images) for name, graph in graphs.items()}, calls=8)
+        figures[f"grefel-small on ONNX Runtime, batch {batch}: ms"] = times["whole"]
+        figures[f"grefel-small on ONNX Runtime, batch {batch}: / backbones"] = times["whole"] / times["backbones"]
     return figures
 
 
