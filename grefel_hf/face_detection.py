@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .face_cropping import CropGeometry, crop_transform, face_roll, map_points, warp
+from .yunet_networks import open_yunet
 
 logger = logging.getLogger("grefel_hf")
 
@@ -76,7 +77,7 @@ class NoDetector:
 
 class YuNetDetector:
     """
-    YuNet through OpenCV's FaceDetectorYN.
+    YuNet, which runs on ONNX Runtime where that is installed, else on OpenCV.
 
     Each photo is searched at two resolutions, because YuNet misses faces of over 300 pixels and invents some inside
     them. Each face found is then measured again at one size, level: YuNet's eyes follow the roll of a face only from
@@ -103,22 +104,10 @@ class YuNetDetector:
         cv2 = _import_cv2()
         if not Path(model_path).is_file():
             raise DetectorUnavailableError(f"the YuNet weights {model_path} do not exist")
-        self._weights, self._threshold = str(model_path), score_threshold
         try:
-            self._idle = [self._create()]  # networks that no thread is using
+            self._network = open_yunet(str(model_path), score_threshold)
         except cv2.error as error:
             raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
-
-    def _create(self):
-        cv2 = _import_cv2()
-        levels = cv2.utils.logging
-        previous = levels.setLogLevel(levels.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody set
-        try:
-            return cv2.FaceDetectorYN.create(
-                self._weights, "", (320, 320), score_threshold=self._threshold, nms_threshold=0.3
-            )
-        finally:
-            levels.setLogLevel(previous)
 
     def detect(self, image: Image.Image) -> list[Face]:
         """Find the faces of an upright RGB photo, with eyes, from left to right."""
@@ -160,17 +149,10 @@ class YuNetDetector:
     def _run(self, image: Image.Image, to_photo: np.ndarray) -> list[Face]:
         """Faces of `image`, sent through the affine map (2, 3) to the photo; boxes keep their size in the turn."""
         pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # RGB -> BGR
-        try:
-            network = self._idle.pop()  # it keeps its input size between calls, so no two threads may share it
-        except IndexError:
-            network = self._create()
-        network.setInputSize(image.size)
-        rows = network.detect(pixels)[1]
-        self._idle.append(network)
+        rows = self._network.run(pixels)
         step = math.sqrt(np.linalg.det(to_photo[:, :2]))
         faces = []
-        rows = np.empty((0, 15)) if rows is None else rows[np.isfinite(rows).all(axis=1)]
-        for row in rows.astype(np.float64):  # (15,): x, y, w, h, five points, score
+        for row in rows[np.isfinite(rows).all(axis=1)].astype(np.float64):  # (15,): x, y, w, h, five points, score
             x, y = map_points(to_photo, row[:2] + row[2:4] / 2)
             half_w, half_h = row[2:4] * step / 2
             box = (float(x - half_w), float(y - half_h), float(x + half_w), float(y + half_h))

@@ -42,17 +42,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, graph: bytes | str | Path):
-        onnxruntime = import_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors
-        # Threads that wait busily after a batch would take the cores from the search for the next faces.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        source = graph if isinstance(graph, bytes) else str(graph)
-        try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a type for each kind of damage
-            raise ValueError(f"ONNX Runtime cannot read {_name(graph)}: {_first_line(error)}") from error
+        self._session = cpu_session(graph)
         if [value.name for value in self._session.get_inputs()] != [INPUT]:
             raise ValueError(f"{_name(graph)} is no graph of a GReFEL model: its input is not {INPUT}")
         self.fields = [value.name for value in self._session.get_outputs()]
@@ -65,6 +55,27 @@ class OnnxNetwork:
     def __call__(self, pixel_values: np.ndarray) -> dict[str, np.ndarray]:
         """Pixel values (B, 3, S, S) float32 to all output fields, batch first."""
         return dict(zip(self.fields, self._session.run(None, {INPUT: pixel_values})))
+
+
+def cpu_session(graph: bytes | str | Path):
+    """
+    A session of ONNX Runtime on the CPU with as many threads as PyTorch has; safe to call from several threads.
+
+    Raises:
+        OnnxUnavailableError: onnxruntime is not installed.
+        ValueError: ONNX Runtime cannot read the graph.
+    """
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    # Threads that wait busily after a picture would take the cores from the search for the next faces.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = graph if isinstance(graph, bytes) else str(graph)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has a type for each kind of damage
+        raise ValueError(f"ONNX Runtime cannot read {_name(graph)}: {_first_line(error)}") from error
 
 
 def onnx_graph(model: GReFELForImageClassification, split: bool = True) -> bytes:
