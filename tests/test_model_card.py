@@ -10,7 +10,7 @@ from trained_run import MACHINE, results, write_run
 
 from checkpoint_files import weights_digest
 from grefel_hf.predictor import BUNDLED_CHECKPOINT
-from model_card import main, model_card, read_results
+from model_card import NOT_MEASURED, main, model_card, read_results
 
 
 def read(name: str) -> dict:
@@ -138,6 +138,12 @@ def test_data_sets_and_their_terms(best, arguments, kind, terms):
     metadata = yaml.safe_load(card.split("---\n")[1])
     assert metadata.get("datasets") == (["user/faces"] if kind == "user/faces" else None)
     assert "license" not in metadata
+
+
+def test_averaging_after_the_run_is_told(best):
+    parts = [{"model": "runs/a/best", "weight": 0.7}, {"model": "runs/b/best", "weight": 0.3}]
+    text = words(model_card(best, None, {**results(), "best": None, "averaged": parts}))
+    assert "runs/a/best 70 %, runs/b/best 30 %" in text and NOT_MEASURED in text
 
 
 def test_training_is_told_as_it_was(best):

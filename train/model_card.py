@@ -257,11 +257,19 @@ def training_text(results: dict | None, recipe: bool) -> str:
         f"`accelerate launch {command}`, seed {arguments['seed']}, {arguments['num_train_epochs']} epochs "
         f"planned{stopped}, batch {arguments['per_device_train_batch_size']}, {best}{results['seconds'] / 60:.0f} "
         f"minutes, from commit {results['commit'][:12]}{changed} ({versions}). {data}{averaged}."
-        f"{start}{calibration_text(results.get('calibration'))}"
+        f"{start}{averaging_text(results.get('averaged'))}{calibration_text(results.get('calibration'))}"
     )
     if recipe:
         text += " Every setting is in recipe.yaml; all_results.json and training_log.jsonl tell what came of it."
     return paragraph(text)
+
+
+def averaging_text(parts: list[dict] | None) -> str:
+    """What train/average_models.py did after the run."""
+    if not parts:
+        return ""
+    shares = ", ".join(f"{Path(part['model']).as_posix()} {percent(part['weight'], 0)}" for part in parts)
+    return f" Its weights were then averaged with others of the same lineage (`train/average_models.py`: {shares})."
 
 
 def calibration_text(report: dict | None) -> str:
