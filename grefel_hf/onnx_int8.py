@@ -11,7 +11,8 @@ from .onnx_runtime import INPUT
 # Convolutions and linear layers of the encoder; balancing (distances, entropies) and the heads stay in float.
 QUANTIZED_OPERATIONS = ("Conv", "Gemm", "MatMul")
 QUANTIZED_PART = "/model/grefel/"
-FLOAT_PARTS = ("landmark_head",)
+# The first layers, products of attention and the gate stay, too: they lose the most accuracy and take little time.
+FLOAT_PARTS = ("landmark_head", "stem", "attention/MatMul", "gate")
 
 
 def quantize(graph: bytes, batches: list[np.ndarray]) -> bytes:

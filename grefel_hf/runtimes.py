@@ -29,7 +29,7 @@ class TorchNetwork:
         # pass it would come too late: the weights would be brought into the layout of the input at every call.
         model.to(memory_format=torch.channels_last)
         self._device = model.device
-        self._function = function or model
+        self._function = model if function is None else function  # a compiled model has no truth value
 
     @torch.inference_mode()
     def __call__(self, pixel_values: np.ndarray) -> dict[str, np.ndarray]:

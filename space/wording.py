@@ -189,7 +189,7 @@ def _outcome(face: FacePrediction) -> str:
 
 
 def _change(before: float, after: float) -> str:
-    if percent(before) == percent(after):
+    if percent(before) == percent(after) or round(100 * before) == round(100 * after) == 100:  # 1 and nearly 1
         return f"left it at {percent(after)}"
     verb = "raised" if after > before else "lowered"
     return f"{verb} it from {percent(before)} to {percent(after)}"

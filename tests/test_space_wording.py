@@ -210,3 +210,8 @@ def test_photo_error_hides_the_path():
 def test_runner_up_is_the_second_class():
     assert wording.runner_up(face(distribution(fear=0.5, anger=0.3)))[0] == "anger"
     assert wording.runner_up(face(distribution()))[0] in LABELS
+
+
+def test_a_rounded_1_and_nearly_1_are_no_change():
+    assert wording._change(1.0, 0.9996) == "left it at >\u202f99\u00a0%"
+    assert wording._change(0.5, 0.6) == "raised it from 50\u00a0% to 60\u00a0%"
