@@ -45,10 +45,12 @@ def offline_environment(**extra: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_app(*arguments: str, log: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
+def running_app(
+    *arguments: str, log: Path, environment: dict[str, str] | None = None, python: str = sys.executable
+) -> Iterator[str]:
     """`python app.py` with these arguments on a free port; gives its address. What it prints goes to `log`."""
     port = _free_port()
-    command = [sys.executable, "app.py", "--port", str(port), *arguments]
+    command = [python, "app.py", "--port", str(port), *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment or offline_environment(), stdout=output, stderr=subprocess.STDOUT
