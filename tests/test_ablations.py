@@ -1,6 +1,7 @@
 """train/ablations.py: which arms there are, and the tables that real, tiny runs make."""
 
 import json
+import shutil
 
 import pytest
 from training_runs import log_entries, run, write_faces, write_recipe
@@ -53,6 +54,16 @@ def test_table_has_what_was_measured(noise):
     assert table["noisy_both"]["parameters"] > table["noisy_without"]["parameters"]
     assert (out / "ablations.md").read_text().strip() == printed.strip()
     assert f"{100 * table['noisy_both']['corrected']['accuracy']['mean']:.2f} %" in printed
+
+
+def test_lines_of_a_table_can_be_chosen(noise, tmp_path):
+    out, _ = noise
+    shutil.copytree(out / "noisy_both", tmp_path / "noisy_both")  # trained: only its line is to be written
+    args, flags = ablations.parse_args(
+        ["--config", "none.yaml", "--output_dir", str(tmp_path), "--tables", "noise", "--arms", "noisy_both"]
+    )
+    ablations.main(args, flags)
+    assert list(json.loads((tmp_path / "ablations.json").read_text())["noise"]) == ["noisy_both"]
 
 
 def test_seeds_have_mean_and_deviation():

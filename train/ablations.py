@@ -84,6 +84,8 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     add("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the table `balancing`")
     add("--other_seeds", nargs="+", type=int, default=[0], help="of the tables `losses` and `noise`")
+    keys = [arm.key for arms in TABLES.values() for arm in arms]
+    add("--arms", nargs="+", choices=keys, default=keys, help="train and list only these lines of the tables")
     return parser.parse_known_args(argv)
 
 
@@ -156,7 +158,7 @@ def main(args: argparse.Namespace, flags: list[str]):
     tables: dict[str, dict[str, dict]] = {}
     for name in args.tables:
         seeds = args.seeds if name == "balancing" else args.other_seeds
-        for arm in TABLES[name]:
+        for arm in (arm for arm in TABLES[name] if arm.key in args.arms):
             folders = [run_arm(arm, seed, args, flags) for seed in seeds]
             row = {"title": arm.title, "seeds": seeds, "flags": list(arm.flags), **summarize(folders)}
             tables.setdefault(name, {})[arm.key] = row
