@@ -53,6 +53,9 @@ class GReFELConfig(PreTrainedConfig):
         Residual units per stage of the `"iresnet50"` backbone.
     downsample_image_pyramid (`bool`, defaults to `True`):
         Halve each level of the image pyramid by a stride-2 convolution before the fusion.
+    projection_kernel_size (`int`, defaults to 3):
+        Side of the convolutions that bring maps of the backbones to the width of the fusion where it differs; 1 is
+        faster.
     fusion_channels, fusion_num_heads, window_sizes (`tuple[int, int, int]`):
         Width, attention heads and window side (in cells) of the window cross-attention, per level, fine to coarse.
     hidden_size, num_hidden_layers, num_attention_heads, intermediate_size (`int`):
@@ -99,6 +102,7 @@ class GReFELConfig(PreTrainedConfig):
     landmark_backbone_size: int = 56
     iresnet_depths: list[int] | tuple[int, ...] = (3, 4, 14)
     downsample_image_pyramid: bool = True
+    projection_kernel_size: int = 3
     fusion_channels: list[int] | tuple[int, ...] = (64, 128, 256)
     fusion_num_heads: list[int] | tuple[int, ...] = (2, 4, 8)
     window_sizes: list[int] | tuple[int, ...] = (14, 7, 4)
@@ -175,6 +179,8 @@ class GReFELConfig(PreTrainedConfig):
         for name, width, heads in widths:
             if heads < 1 or width % heads:
                 raise ValueError(f"{name} ({width}) must be a multiple of its number of attention heads ({heads}).")
+        if self.projection_kernel_size not in (1, 3):
+            raise ValueError(f"projection_kernel_size is {self.projection_kernel_size}: choose 1 or 3.")
         for name in ("num_anchors", "anchor_temperature", "anchor_initializer_range"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")

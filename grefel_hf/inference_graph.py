@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .modeling_grefel import GReFELCrossFusion
+
 
 def fold_batch_norms(model: nn.Module):
     """
@@ -18,6 +20,38 @@ def fold_batch_norms(model: nn.Module):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(convolution, norm))
                 setattr(module, next_name, nn.Identity())
+
+
+@torch.no_grad()
+def fold_layer_scales(model: nn.Module):
+    """
+    Fold the LayerScale of every fusion into the layers before it, in place, by `UnscaledFusion`.
+
+    As with `fold_batch_norms`, the model must be a copy in eval mode.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, GReFELCrossFusion):
+                setattr(module, name, UnscaledFusion(child))
+
+
+class UnscaledFusion(nn.Module):
+    """A `GReFELCrossFusion` that takes over the parts of another one, whose scales its linear layers contain."""
+
+    def __init__(self, fusion: GReFELCrossFusion):
+        super().__init__()
+        for layer, scale in ((fusion.attention.output, fusion.attention_scale), (fusion.mlp.fc2, fusion.mlp_scale)):
+            layer.weight.mul_(scale[:, None])
+            layer.bias.mul_(scale)
+        self.layernorm_before, self.attention = fusion.layernorm_before, fusion.attention
+        self.layernorm_after, self.mlp = fusion.layernorm_after, fusion.mlp
+
+    def forward(self, image_map: torch.Tensor, landmark_map: torch.Tensor) -> torch.Tensor:
+        """As `GReFELCrossFusion.forward`."""
+        image = self.layernorm_before(image_map.permute(0, 2, 3, 1))  # (B, C, H, W) -> (B, H, W, C)
+        image = image + self.attention(image, landmark_map.permute(0, 2, 3, 1))
+        image = image + self.mlp(self.layernorm_after(image))
+        return image.permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)
 
 
 def split_prelus(model: nn.Module):

@@ -102,7 +102,7 @@ def eager_attention_forward(
     **kwargs,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention in plain operations: q, k, v (B, h, L, d) to (B, L, h, d) and weights (B, h, L, L)."""
-    scores = query @ key.transpose(-1, -2) * scaling
+    scores = (query * scaling) @ key.transpose(-1, -2)  # scaling the scores would cost L / d times as much
     if attention_mask is not None:
         scores = scores + attention_mask
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
@@ -203,8 +203,9 @@ class GReFELFeaturePyramid(nn.Module):
         )
         self.landmark_backbone = MobileFaceNet()
         self.landmark_head = MobileFaceNetLandmarkHead(config.landmark_grids[-1]) if config.landmark_head else None
-        self.image_projections = self._projections(PYRAMIDS[config.image_backbone]["channels"], channels)
-        self.landmark_projections = self._projections(PYRAMIDS["mobilefacenet"]["channels"], channels)
+        size = config.projection_kernel_size
+        self.image_projections = self._projections(PYRAMIDS[config.image_backbone]["channels"], channels, size)
+        self.landmark_projections = self._projections(PYRAMIDS["mobilefacenet"]["channels"], channels, size)
         self.downsamples = nn.ModuleList(
             nn.Conv2d(c, c, 3, stride=2, padding=1) if config.downsample_image_pyramid else nn.Identity()
             for c in channels
@@ -214,9 +215,10 @@ class GReFELFeaturePyramid(nn.Module):
                 module.requires_grad_(False)
 
     @staticmethod
-    def _projections(in_channels: tuple[int, ...], out_channels: tuple[int, ...]) -> nn.ModuleList:
+    def _projections(in_channels: tuple[int, ...], out_channels: tuple[int, ...], size: int) -> nn.ModuleList:
         return nn.ModuleList(
-            nn.Identity() if i == o else nn.Conv2d(i, o, 3, padding=1) for i, o in zip(in_channels, out_channels)
+            nn.Identity() if i == o else nn.Conv2d(i, o, size, padding=size // 2)
+            for i, o in zip(in_channels, out_channels)
         )
 
     def frozen_modules(self) -> list[nn.Module]:

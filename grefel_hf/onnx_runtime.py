@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .inference_graph import fold_batch_norms, split_prelus
+from .inference_graph import fold_batch_norms, fold_layer_scales, split_prelus
 from .modeling_grefel import GReFELForImageClassification
 
 INPUT = "pixel_values"
@@ -98,6 +98,7 @@ def inference_copy(model: GReFELForImageClassification, split: bool = True) -> G
     graph = copy.deepcopy(model).eval().float().cpu()
     graph.set_attn_implementation("eager")
     fold_batch_norms(graph)
+    fold_layer_scales(graph)
     if split:
         split_prelus(graph)
     return graph

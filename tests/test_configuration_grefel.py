@@ -35,6 +35,7 @@ def test_survives_json(tmp_path):
         ({"landmark_backbone_size": 112}, "agree"),
         ({"num_attention_heads": 7}, "multiple"),
         ({"num_anchors": 0}, "positive"),
+        ({"projection_kernel_size": 2}, "1 or 3"),
         ({"anchor_temperature": 0.0}, "positive"),
         ({"num_labels": 8, "class_weights": [1.0]}, "class_weights"),
     ],

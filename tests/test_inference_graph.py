@@ -6,7 +6,8 @@ from conftest import tiny_config
 from torch import nn
 
 from grefel_hf import GReFELForImageClassification
-from grefel_hf.inference_graph import SplitPReLU, fold_batch_norms, split_prelus
+from grefel_hf.inference_graph import SplitPReLU, UnscaledFusion, fold_batch_norms, fold_layer_scales, split_prelus
+from grefel_hf.modeling_grefel import GReFELCrossFusion
 
 
 def lively(model: GReFELForImageClassification) -> GReFELForImageClassification:
@@ -19,10 +20,13 @@ def lively(model: GReFELForImageClassification) -> GReFELForImageClassification:
                 module.weight.uniform_(0.5, 1.5)
             elif isinstance(module, nn.PReLU):
                 module.weight.uniform_(-1.0, 2.0)
+            elif isinstance(module, GReFELCrossFusion):
+                module.attention_scale.uniform_(-1.0, 1.0)
+                module.mlp_scale.uniform_(-1.0, 1.0)
     return model
 
 
-@pytest.mark.parametrize("rewrite", [fold_batch_norms, split_prelus])
+@pytest.mark.parametrize("rewrite", [fold_batch_norms, fold_layer_scales, split_prelus])
 @pytest.mark.parametrize("backbone", ["mobilefacenet", "iresnet50"])
 @torch.no_grad()
 def test_rewriting_changes_no_output(rewrite, backbone):
@@ -41,6 +45,8 @@ def test_rewriting_changes_no_output(rewrite, backbone):
     left = [type(module) for module in rewritten.modules()]
     if rewrite is split_prelus:
         assert nn.PReLU not in left and SplitPReLU in left
+    elif rewrite is fold_layer_scales:
+        assert GReFELCrossFusion not in left and left.count(UnscaledFusion) == 3
     else:
         # The first norm of a unit of IR-50 stands before its convolution, whose padding keeps it from being folded.
         units = sum(config.iresnet_depths) if backbone == "iresnet50" else 0

@@ -257,7 +257,8 @@ def training_text(results: dict | None, recipe: bool) -> str:
         f"`accelerate launch {command}`, seed {arguments['seed']}, {arguments['num_train_epochs']} epochs "
         f"planned{stopped}, batch {arguments['per_device_train_batch_size']}, {best}{results['seconds'] / 60:.0f} "
         f"minutes, from commit {results['commit'][:12]}{changed} ({versions}). {data}{averaged}."
-        f"{start}{averaging_text(results.get('averaged'))}{calibration_text(results.get('calibration'))}"
+        f"{start}{averaging_text(results.get('averaged'))}{slimming_text(results.get('slimmed'))}"
+        f"{calibration_text(results.get('calibration'))}"
     )
     if recipe:
         text += " Every setting is in recipe.yaml; all_results.json and training_log.jsonl tell what came of it."
@@ -270,6 +271,17 @@ def averaging_text(parts: list[dict] | None) -> str:
         return ""
     shares = ", ".join(f"{Path(part['model']).as_posix()} {percent(part['weight'], 0)}" for part in parts)
     return f" Its weights were then averaged with others of the same lineage (`train/average_models.py`: {shares})."
+
+
+def slimming_text(report: dict | None) -> str:
+    """What train/slim_model.py did after that."""
+    if report is None:
+        return ""
+    changes = [f"{entry} {old} to {new}" for entry, (old, new) in report["entries"].items()]
+    return (
+        f" Then it was made narrower (`train/slim_model.py`: {', '.join(changes)}), fitted on "
+        f"{report['images']:,} training images to what it had answered before."
+    )
 
 
 def calibration_text(report: dict | None) -> str:

@@ -13,15 +13,19 @@ from grefel_hf import GReFELConfig, GReFELForImageClassification
 from grefel_hf.modeling_grefel import resize
 from grefel_hf.onnx_int8 import quantize
 from grefel_hf.onnx_runtime import OnnxNetwork, export_module, inference_copy, onnx_graph
+from grefel_hf.predictor import BUNDLED_CHECKPOINT
 from grefel_hf.runtimes import create_network
 
 BATCHES = (1, 8, 32)
 
 
 def new_model(size: str) -> GReFELForImageClassification:
-    """Speed does not depend on the weights."""
+    """grefel-base, or grefel-small as it is bundled. Speed does not depend on the weights."""
     torch.manual_seed(0)
-    config = GReFELConfig.from_size(size, num_labels=8, landmark_head=size == "small")
+    if size == "small":
+        config = GReFELConfig.from_pretrained(BUNDLED_CHECKPOINT)
+    else:
+        config = GReFELConfig.from_size(size, num_labels=8)
     return GReFELForImageClassification(config).eval().to(memory_format=torch.channels_last)
 
 
