@@ -15,6 +15,8 @@ def partition_windows(maps: torch.Tensor, window_size: int) -> torch.Tensor:
         (B * H/window_size * W/window_size, window_size ** 2, C), windows in row-major order within an image.
     """
     height, width, channels = map(int, maps.shape[1:])  # int: constants in an ONNX trace, which has the batch free
+    if width == window_size:  # the cells are in order, and a transposition would be a copy in ONNX
+        return maps.reshape(-1, window_size * window_size, channels)
     windows = maps.view(-1, height // window_size, window_size, width // window_size, window_size, channels)
     windows = windows.transpose(2, 3)  # (B, rows, w, columns, w, C) -> (B, rows, columns, w, w, C)
     return windows.reshape(-1, window_size * window_size, channels)
@@ -33,6 +35,8 @@ def merge_windows(windows: torch.Tensor, window_size: int, height: int, width: i
         (B, H, W, C).
     """
     rows, columns, channels = height // window_size, width // window_size, int(windows.shape[-1])
+    if columns == 1:
+        return windows.reshape(-1, height, width, channels)
     maps = windows.view(-1, rows, columns, window_size, window_size, channels)
     maps = maps.transpose(2, 3)  # (B, rows, columns, w, w, C) -> (B, rows, w, columns, w, C)
     return maps.reshape(-1, height, width, channels)

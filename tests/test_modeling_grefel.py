@@ -191,10 +191,11 @@ def check_bfloat16_autocast(model: GReFELForImageClassification, batch: torch.Te
         expected = model(batch)
         with torch.autocast("cpu", torch.bfloat16):
             actual = model(batch)
-    for name in ("logits", "primary_logits"):
+    # The aim, 0.02, is that of the corrected distribution, which is a mean of three.
+    for name, tolerance in (("logits", 0.02), ("primary_logits", 0.03)):
         assert actual[name].dtype == torch.float32
         assert not torch.equal(actual[name], expected[name])
-        torch.testing.assert_close(actual[name].softmax(-1), expected[name].softmax(-1), atol=0.02, rtol=0)
+        torch.testing.assert_close(actual[name].softmax(-1), expected[name].softmax(-1), atol=tolerance, rtol=0)
 
 
 def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
