@@ -11,8 +11,9 @@ from .onnx_runtime import INPUT
 # Convolutions and linear layers of the encoder; balancing (distances, entropies) and the heads stay in float.
 QUANTIZED_OPERATIONS = ("Conv", "Gemm", "MatMul")
 QUANTIZED_PART = "/model/grefel/"
-# The first layers, products of attention and the gate stay, too: they lose the most accuracy and take little time.
-FLOAT_PARTS = ("landmark_head", "stem", "attention/MatMul", "gate")
+# The first layers, those between backbone and fusion, products of attention and the gate stay, too: they lose the most
+# accuracy and take little time.
+FLOAT_PARTS = ("landmark_head", "stem", "image_projections", "downsamples", "attention/MatMul", "gate")
 
 
 def quantize(graph: bytes, batches: list[np.ndarray]) -> bytes:
