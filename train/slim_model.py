@@ -50,7 +50,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for entry in ENTRIES:
         parser.add_argument(f"--{entry}", type=int)
     parser.add_argument("--num_images", type=int, default=8000, help="training images for the fits (default: 8000)")
-    parser.add_argument("--epochs", type=int, default=10, help="of the ViT's layers, if some are left out (default: 10)")
+    parser.add_argument("--epochs", type=int, default=10, help="of the ViT, if layers are left out (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice and order of these images")
     add_data_arguments(parser)
     args = parser.parse_args(argv)
@@ -80,7 +80,7 @@ class LeastSquares:
         return self.inputs.diagonal()[:-1] / self.inputs[-1, -1]
 
     def solve(self, kept: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight (M, n) and bias (M,) of the best linear function of the inputs with the indices `kept` (n,), or of all."""
+        """Weight (M, n) and bias (M,) of the best linear function of the inputs `kept` (n,), indices, or of all."""
         last = len(self.inputs) - 1
         rows = torch.arange(last + 1) if kept is None else torch.cat([kept, torch.tensor([last])])
         left, right = self.inputs[rows][:, rows], self.outputs[rows]
@@ -90,7 +90,7 @@ class LeastSquares:
 
 
 def observe(model: GReFELForImageClassification, config: GReFELConfig) -> tuple[dict[str, LeastSquares], list]:
-    """Fits for all modules of `model` that have another size under `config`, which see every forward pass; and hooks."""
+    """Fits for the modules of `model` that are smaller under `config`, and the hooks by which they see every pass."""
     narrow = dict(GReFELForImageClassification(config).named_modules())
     fits, hooks = {}, []
     for name, module in model.named_modules():

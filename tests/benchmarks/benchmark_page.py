@@ -3,9 +3,9 @@ How long people wait for the page: from `python app.py` to a page that takes a p
 
     GREFEL_YUNET=face_detection_yunet_2023mar.onnx python tests/benchmarks/benchmark_page.py [PHOTO] [--python PYTHON]
 
-Seconds in a headless Chromium that is already running, with the bundled checkpoint. Without a PHOTO it is four times the
-example. --python measures another environment, such as one in which only `make demo` was run: packages of the tests,
-where installed, load with the page.
+Seconds in a headless Chromium that is already running, with the bundled checkpoint. Without a PHOTO it is the example,
+four times. --python measures another environment, such as one in which only `make demo` was run: packages of the
+tests, where installed, load with the page.
 """
 
 import argparse
