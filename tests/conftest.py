@@ -14,6 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_CACHE"] = os.environ["HF_ASSETS_CACHE"] = tempfile.mkdtemp(prefix="grefel-tests-")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
+import datasets
 import httpx
 import pytest
 import skimage.data
@@ -135,3 +136,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the data in {SHARED.name}/ beside the repository")
     return SHARED
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """`datasets` caches in the test's own folder."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    # `datasets` waits so long after each pass over a stream of parquet files, for threads that are gone by then.
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
