@@ -11,7 +11,7 @@ from grefel_hf.modeling_grefel import GReFELCrossFusion
 
 
 def lively(model: GReFELForImageClassification) -> GReFELForImageClassification:
-    """Norms and slopes that do something; PReLUs learn slopes below 0 and above 1, too."""
+    """Norms, biases, scales and slopes that do something; PReLUs learn slopes below 0 and above 1, too."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -20,6 +20,8 @@ def lively(model: GReFELForImageClassification) -> GReFELForImageClassification:
                 module.weight.uniform_(0.5, 1.5)
             elif isinstance(module, nn.PReLU):
                 module.weight.uniform_(-1.0, 2.0)
+            elif isinstance(module, nn.Linear):
+                module.bias.uniform_(-0.5, 0.5)
             elif isinstance(module, GReFELCrossFusion):
                 module.attention_scale.uniform_(-1.0, 1.0)
                 module.mlp_scale.uniform_(-1.0, 1.0)
