@@ -1,5 +1,5 @@
 # `make demo` opens the page and `make test` runs the tests; each makes .venv and installs what is missing.
-# Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/test_losses.py".
+# Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 
 PYTHON ?= python3
 BIN := .venv/bin

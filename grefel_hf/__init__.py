@@ -7,11 +7,11 @@ Importing the package registers its classes, so that `AutoModel`, `AutoModelForI
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
-from .configuration_grefel import GReFELConfig
-from .face_detection import DetectorUnavailableError
-from .image_processing_grefel import GReFELImageProcessor
-from .modeling_grefel import GReFELForImageClassification, GReFELModel
-from .photos import PhotoError
+from .faces.detection import DetectorUnavailableError
+from .faces.photos import PhotoError
+from .model.configuration_grefel import GReFELConfig
+from .model.image_processing_grefel import GReFELImageProcessor
+from .model.modeling_grefel import GReFELForImageClassification, GReFELModel
 from .predictor import FacialExpressionPredictor, PhotoFailure
 from .results import FacePrediction, PhotoPrediction, faces_table
 from .version import __version__

@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.logging import RichHandler
 from transformers.utils.logging import disable_progress_bar
 
-from .face_detection import DETECTORS, DetectorUnavailableError
-from .onnx_runtime import GraphMismatchError, OnnxUnavailableError
-from .photo_command import INTERRUPTED, run_photos
-from .photos import PhotoError, find_photos
+from .cli.photos import INTERRUPTED, run_photos
+from .cli.result_files import ResultFileError
+from .cli.stopping import stop_signals
+from .cli.video import run_video
+from .faces.detection import DETECTORS, DetectorUnavailableError
+from .faces.photos import PhotoError, find_photos
 from .predictor import FacialExpressionPredictor
-from .result_files import ResultFileError
-from .runtimes import RUNTIMES
-from .stopping import stop_signals
-from .video_command import run_video
-from .video_reader import VIDEO_SUFFIXES, VideoError
+from .runtime.networks import RUNTIMES
+from .runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
+from .video.reader import VIDEO_SUFFIXES, VideoError
 
 GOING_ON = """\
 An existing --csv or --jsonl of photos that the same model and detector wrote is continued: photos that are in it are

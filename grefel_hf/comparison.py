@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .reliability_balancing import confidence, correct_distribution
+from .model.reliability_balancing import confidence, correct_distribution
 from .results import FacePrediction
 
 

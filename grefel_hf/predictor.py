@@ -12,11 +12,11 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from .bulk import overlapped
-from .face_cropping import crop_face
-from .face_detection import Face, FaceDetector, create_detector
-from .photos import PhotoError, PhotoSource, load_photo
+from .faces.cropping import crop_face
+from .faces.detection import Face, FaceDetector, create_detector
+from .faces.photos import PhotoError, PhotoSource, load_photo
 from .results import CONFIDENCES, FacePrediction, PhotoPrediction
-from .runtimes import Network, TorchNetwork, create_network
+from .runtime.networks import Network, TorchNetwork, create_network
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .configuration_grefel import GReFELConfig
-from .image_processing_grefel import GReFELImageProcessor
-from .modeling_grefel import GReFELForImageClassification, GReFELModel
+from .model.configuration_grefel import GReFELConfig
+from .model.image_processing_grefel import GReFELImageProcessor
+from .model.modeling_grefel import GReFELForImageClassification, GReFELModel
 
 
 def save_with_code(model: GReFELForImageClassification, processor: GReFELImageProcessor, folder: str | Path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .reliability_balancing import CONFIDENCE_EPSILON
+from .model.reliability_balancing import CONFIDENCE_EPSILON
 
 # The distributions of a face in the order in which the model makes them.
 DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")

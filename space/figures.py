@@ -14,7 +14,7 @@ from grefel_hf.comparison import BalancingSetup
 from grefel_hf.palette import class_colours
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction
 
-from . import wording
+from . import sentences as wording
 from .images import CROP_SIDE, attention_uri, jpeg_uri
 
 AXIS = (0, 50, 100)  # ticks of every probability axis, in per cent

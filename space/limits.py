@@ -1,6 +1,6 @@
 """What one request may cost. Every refusal names the limit."""
 
-from grefel_hf.face_detection import Face, FaceDetector
+from grefel_hf.faces.detection import Face, FaceDetector
 
 MAX_UPLOAD_MB = 64  # a file that is larger is refused while it comes in
 MAX_PHOTO_MB = 20

@@ -8,9 +8,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from grefel_hf.photos import PhotoError, load_photo
+from grefel_hf.faces.photos import PhotoError, load_photo
 
-from . import wording
+from . import sentences as wording
 from .limits import MAX_PHOTO_MB, MAX_PIXELS
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from page_driver import (
+from PIL import Image, ImageOps
+
+from tests.helpers.page_driver import (
     ROOT,
     browser,
     camera_file,
@@ -25,8 +27,7 @@ from page_driver import (
     stop_camera,
     upload,
 )
-from PIL import Image, ImageOps
-from video_clips import scene, write_clip
+from tests.helpers.video_clips import scene, write_clip
 
 ASTRONAUT = ROOT / "space" / "examples" / "eileen_collins.jpg"
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+
+from tests.helpers import REPOSITORY
 
 TEXT = (REPOSITORY / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)

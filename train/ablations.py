@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from checkpoint_files import replaced_text
 from grefel_hf import GReFELForImageClassification
+from grefel_train.run.checkpoint_files import replaced_text
 from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from checkpoint_files import replaced_text, save_model, weights_digest
+from grefel_train.run.checkpoint_files import replaced_text, save_model, weights_digest
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -18,19 +18,19 @@ import torch
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from checkpoint_files import save_model
-from face_data import add_data_arguments, load_face_data, training_target_column
-from face_dataset import FaceDataset, normalize, to_unit_range
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.losses import as_distribution, classification_loss
-from grefel_hf.reliability_balancing import (
+from grefel_hf.model.losses import as_distribution, classification_loss
+from grefel_hf.model.reliability_balancing import (
     PROBABILITY_EPSILON,
     anchor_similarities,
     correct_distribution,
     geometric_correction,
     squared_anchor_distances,
 )
-from metrics import classification_metrics
+from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
+from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
+from grefel_train.evaluation.metrics import classification_metrics
+from grefel_train.run.checkpoint_files import save_model
 
 BRANCHES = ("primary", "geometric", "attentive")
 

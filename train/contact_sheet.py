@@ -17,11 +17,11 @@ import torch
 from datasets import Dataset
 from PIL import Image, ImageDraw
 
-from augmentation import FaceAugmentation
-from face_data import add_data_arguments, class_ids, load_face_data, training_target_column
-from face_dataset import FaceDataset, to_unit_range
 from grefel_hf import GReFELImageProcessor
-from sampling import DataRefinementSampler
+from grefel_train.data.augmentation import FaceAugmentation
+from grefel_train.data.dataset import FaceDataset, to_unit_range
+from grefel_train.data.face_data import add_data_arguments, class_ids, load_face_data, training_target_column
+from grefel_train.data.samplers import DataRefinementSampler
 
 GAP = 2  # pixels of white between faces
 

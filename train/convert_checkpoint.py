@@ -37,13 +37,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from checkpoint_files import replaced_folder
-from checkpoint_layouts import ENCODER, IMAGE, LANDMARK, LANDMARK_HEAD, ConversionError, find_layout
 from grefel_hf import GReFELConfig, GReFELImageProcessor, GReFELModel
-from grefel_hf.backbone_iresnet import IResNet
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet
-from published_landmark_head import PUBLISHED_HEAD, folded, for_our_pixels, published_head
-from untrusted_checkpoint import read_tensors
+from grefel_hf.model.backbone_iresnet import IResNet
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet
+from grefel_train.backbones.landmark_head import PUBLISHED_HEAD, folded, for_our_pixels, published_head
+from grefel_train.backbones.layouts import ENCODER, IMAGE, LANDMARK, LANDMARK_HEAD, ConversionError, find_layout
+from grefel_train.backbones.untrusted_files import read_tensors
+from grefel_train.run.checkpoint_files import replaced_folder
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 COUNTER = "num_batches_tracked"

@@ -23,22 +23,28 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from allocator import keep_freed_memory
-from checkpoint_files import weights_digest
-from evidence.collect import Collected, EvaluationFaces, collect
-from evidence.data import EvaluationData, in_model_classes, load_evaluation_data, only_shown_classes, with_repeats
-from evidence.gallery import write_gallery
-from evidence.material import Material
-from evidence.measure import as_json, json_text, measure, sorted_by_content
-from evidence.robustness import measure_robustness, robustness_metrics, robustness_summary
-from face_data import add_data_arguments, load_face_data
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.modeling_grefel import GReFELImageClassifierOutput
-from grefel_hf.onnx_runtime import GraphMismatchError, OnnxUnavailableError
-from grefel_hf.runtimes import Network, create_network
-from processes import leave
-from provenance import provenance
-from public_records import public_record
+from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.runtime.networks import Network, create_network
+from grefel_hf.runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
+from grefel_train.data.face_data import add_data_arguments, load_face_data
+from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
+from grefel_train.evaluation.data import (
+    EvaluationData,
+    in_model_classes,
+    load_evaluation_data,
+    only_shown_classes,
+    with_repeats,
+)
+from grefel_train.evaluation.gallery import write_gallery
+from grefel_train.evaluation.material import Material
+from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
+from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.hub.public_records import public_record
+from grefel_train.run.allocator import keep_freed_memory
+from grefel_train.run.checkpoint_files import weights_digest
+from grefel_train.run.processes import leave
+from grefel_train.run.provenance import provenance
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -210,7 +216,7 @@ def write(args: argparse.Namespace, metrics: dict[str, Any], material: Material)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(text)
     if args.output_dir:
-        from evidence.report import write_report  # with matplotlib, which takes a while to load
+        from grefel_train.evaluation.report import write_report  # with matplotlib, which takes a while to load
 
         args.output_dir.mkdir(parents=True, exist_ok=True)
         (args.output_dir / "metrics.json").write_text(text)

@@ -1,6 +1,6 @@
 """
 Measure how the boxes of each face detector relate to FER+ crops: the figures of GEOMETRIES in
-grefel_hf/face_cropping.py.
+grefel_hf/faces/cropping.py.
 
     python train/measure_crop_geometry.py --data_dir ../shared/data/ferplus --samples 600 --seed 0
 
@@ -19,9 +19,9 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from grefel_hf.face_cropping import centering_eyes, crop_face, face_roll
-from grefel_hf.face_detection import DetectorUnavailableError, Face, FaceDetector, create_detector
-from grefel_hf.photos import find_photos, load_photo
+from grefel_hf.faces.cropping import centering_eyes, crop_face, face_roll
+from grefel_hf.faces.detection import DetectorUnavailableError, Face, FaceDetector, create_detector
+from grefel_hf.faces.photos import find_photos, load_photo
 
 FACE_SIDE = 192  # to which a FER+ image is enlarged, in pixels
 CANVAS_SIDES = (2.0, 4.0)  # side of the canvas in units of the face, drawn log-uniformly: spreads HOG's size steps

@@ -25,15 +25,15 @@ from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 from transformers.utils.logging import disable_progress_bar
 
-from face_columns import find_image_column, with_images
-from face_data import add_source_arguments
-from face_dataset import BadImageError
-from face_sources import load_source
 from grefel_hf import DetectorUnavailableError, GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.face_detection import DETECTORS, create_detector
-from grefel_hf.result_files import model_digest
-from part_predictor import PartPredictor
-from prediction_parts import Parts, begin_or_continue, data_fingerprint
+from grefel_hf.cli.result_files import model_digest
+from grefel_hf.faces.detection import DETECTORS, create_detector
+from grefel_train.data.columns import find_image_column, with_images
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.face_data import add_source_arguments
+from grefel_train.data.sources import load_source
+from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
+from grefel_train.prediction.predictor import PartPredictor
 
 START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 

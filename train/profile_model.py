@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from transformers import AutoConfig
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.configuration_grefel import GREFEL_SIZES
+from grefel_hf.model.configuration_grefel import GREFEL_SIZES
 
 # Every module of the model belongs to one part.
 PARTS = {

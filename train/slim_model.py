@@ -28,11 +28,11 @@ from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForImageClassification, get_scheduler
 
-from checkpoint_files import replaced_text, save_model, weights_digest
-from face_data import add_data_arguments, load_face_data, training_target_column
-from face_dataset import FaceDataset, normalize, to_unit_range
 from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.modeling_grefel import GReFELMLP
+from grefel_hf.model.modeling_grefel import GReFELMLP
+from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
+from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
+from grefel_train.run.checkpoint_files import replaced_text, save_model, weights_digest
 
 ENTRIES = ("projection_kernel_size", "num_hidden_layers", "intermediate_size", "fusion_mlp_ratio")
 # Of the mean square of an input; keeps inputs that hardly vary from getting large weights.

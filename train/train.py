@@ -30,20 +30,20 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-import arguments
-from allocator import keep_freed_memory
-from averaging import WeightAverage
-from building import build_config, build_model, build_optimizer, build_processor, build_schedule
-from checkpoint_files import replaced_text, restore_replaced
-from face_data import FaceData, load_face_data
-from face_dataset import BadImageError
-from hub import PushError, make_repository, push_model
-from loaders import class_counts, class_weights, eval_loader, train_loader
-from processes import leave
-from provenance import run_origin
-from run_checkpoints import checkpoints, delete_run, read_checkpoint
-from tracking import TrainingLog, chosen_trackers, start_trackers
-from training_loop import NotFinite, Progress, Run, load_states, train
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.face_data import FaceData, load_face_data
+from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
+from grefel_train.hub.push import PushError, make_repository, push_model
+from grefel_train.run import arguments
+from grefel_train.run.allocator import keep_freed_memory
+from grefel_train.run.averages import WeightAverage
+from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, build_schedule
+from grefel_train.run.checkpoint_files import replaced_text, restore_replaced
+from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
+from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
+from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
+from grefel_train.run.processes import leave
+from grefel_train.run.provenance import run_origin
 
 # What is wrong with the settings, the data or the disk, rather than with this program.
 START_ERRORS = (OSError, ValueError, SafetensorError, StrictDataclassError, PushError)

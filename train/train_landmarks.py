@@ -24,14 +24,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from adapters.ferplus import load_ferplus
-from allocator import keep_freed_memory
-from face_dataset import FaceDataset
 from grefel_hf import GReFELImageProcessor
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
-from grefel_hf.modeling_grefel import resize
-from landmark_metrics import landmark_report
-from landmark_teacher import LandmarkTeacher, eye_distance, mirror_points
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
+from grefel_hf.model.modeling_grefel import resize
+from grefel_train.data.adapters.ferplus import load_ferplus
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.landmarks.metrics import landmark_report
+from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
+from grefel_train.run.allocator import keep_freed_memory
 
 
 def parse_args(argv=None) -> argparse.Namespace:

@@ -1,5 +1,5 @@
 """
-Why train/augmentation.py is not kornia: the same kinds of steps on the same faces, measured in turn.
+Why train/grefel_train/data/augmentation.py is not kornia: the same kinds of steps on the same faces, measured in turn.
 
     pip install --no-deps kornia==0.9.0 kornia_rs==0.2.0
     python tests/benchmarks/benchmark_augmentation.py
@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
 
-from augmentation import FaceAugmentation  # noqa: E402
+from grefel_train.data.augmentation import FaceAugmentation  # noqa: E402
 
 try:
     import kornia.augmentation as kornia

@@ -28,12 +28,12 @@ from PIL import Image, ImageDraw
 REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "train")]
 
-import arguments  # noqa: E402
-from augmentation import FaceAugmentation  # noqa: E402
-from building import build_config, build_model, build_optimizer, build_processor, train_mode  # noqa: E402
-from face_data import load_face_data  # noqa: E402
-from face_dataset import normalize, to_unit_range  # noqa: E402
-from loaders import train_loader  # noqa: E402
+from grefel_train.data.augmentation import FaceAugmentation  # noqa: E402
+from grefel_train.data.dataset import normalize, to_unit_range  # noqa: E402
+from grefel_train.data.face_data import load_face_data  # noqa: E402
+from grefel_train.data.loaders import train_loader  # noqa: E402
+from grefel_train.run import arguments  # noqa: E402
+from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode  # noqa: E402
 
 RECIPE = REPOSITORY / "train" / "configs" / "grefel-small.yaml"
 CLASSES = [f"class {index}" for index in range(8)]

@@ -20,9 +20,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from measuring import print_figures  # noqa: E402
-from page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload  # noqa: E402
 
-from space.photo_tab import EXAMPLE  # noqa: E402
+from space.tabs.photo.tab import EXAMPLE  # noqa: E402
+from tests.helpers.page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,8 +13,8 @@ from measuring import race
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.face_cropping import crop_face
-from grefel_hf.photos import load_photo
+from grefel_hf.faces.cropping import crop_face
+from grefel_hf.faces.photos import load_photo
 
 REPOSITORY = Path(__file__).parents[2]
 BULK_PHOTOS = 64
