@@ -19,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
 from grefel_hf.faces.detection import DETECTORS  # noqa: E402
-from grefel_hf.predictor import BUNDLED_CHECKPOINT  # noqa: E402
+from grefel_hf.loading import BUNDLED_CHECKPOINT  # noqa: E402
 from space.hardware import best_device  # noqa: E402
 from space.limits import MAX_UPLOAD_MB  # noqa: E402
 from space.page import DELETE_CACHE, build_page  # noqa: E402

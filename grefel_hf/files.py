@@ -36,7 +36,7 @@ def write_text(path: str | Path, text: str):
 
 @contextmanager
 def whole_folder(folder: str | Path) -> Iterator[Path]:
-    """Give an empty folder to fill; when the block ends it takes the place of `folder`, when it raises nothing changes."""
+    """The same for a folder: give an empty one to fill, which takes the place of `folder` when the block ends."""
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -19,8 +19,15 @@ WEIGHTS_FILE = "model.safetensors"
 def load_checkpoint(
     name: str | Path | None = None, **kwargs: Any
 ) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
+    """The model of a checkpoint as `load_model` gives it, and its image processor."""
+    model = load_model(name, **kwargs)
+    kwargs.pop("dtype", None)
+    return model, GReFELImageProcessor.from_pretrained(checked_name(name), **kwargs)
+
+
+def load_model(name: str | Path | None = None, **kwargs: Any) -> GReFELForImageClassification:
     """
-    The model of a checkpoint, in eval mode on the CPU, and its image processor.
+    The model of a checkpoint, in eval mode, on the CPU.
 
     Args:
         name: a folder or a Hub id; None for the checkpoint that comes with the package.
@@ -31,12 +38,10 @@ def load_checkpoint(
         ValueError: it holds another model than GReFEL.
     """
     name = checked_name(name)
-    settings = {key: value for key, value in kwargs.items() if key != "dtype"}
-    model_type = AutoConfig.from_pretrained(name, **settings).model_type
+    model_type = AutoConfig.from_pretrained(name, **{k: v for k, v in kwargs.items() if k != "dtype"}).model_type
     if model_type != GReFELConfig.model_type:
         raise ValueError(f"{name} holds a {model_type} model; GReFEL needs model_type {GReFELConfig.model_type}.")
-    model = GReFELForImageClassification.from_pretrained(name, **kwargs)
-    return model.eval(), GReFELImageProcessor.from_pretrained(name, **settings)
+    return GReFELForImageClassification.from_pretrained(name, **kwargs).eval()
 
 
 def checked_name(name: str | Path | None) -> str:
@@ -55,7 +60,8 @@ def weights_file_digest(folder: str | Path) -> str | None:
 
 def checkpoint_digest(name: str | Path) -> str:
     """sha256 of what a folder or Hub id predicts with: config, processor, weights. Raises OSError without them."""
-    return file_digest(*(cached_file(str(name), file) for file in ("config.json", "preprocessor_config.json", WEIGHTS_FILE)))
+    names = ("config.json", "preprocessor_config.json", WEIGHTS_FILE)
+    return file_digest(*(cached_file(str(name), file) for file in names))
 
 
 def tensors_digest(model: GReFELForImageClassification) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from huggingface_hub import hf_hub_download
 
-from grefel_hf.predictor import BUNDLED_CHECKPOINT
+from grefel_hf.loading import BUNDLED_CHECKPOINT
 
 FILE = "evaluation.json"
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grefel_hf import GReFELForImageClassification
-from grefel_train.run.checkpoint_files import replaced_text
+from grefel_hf.files import write_text
 from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
@@ -162,8 +162,8 @@ def main(args: argparse.Namespace, flags: list[str]):
             folders = [run_arm(arm, seed, args, flags) for seed in seeds]
             row = {"title": arm.title, "seeds": seeds, "flags": list(arm.flags), **summarize(folders)}
             tables.setdefault(name, {})[arm.key] = row
-            replaced_text(args.output_dir / "ablations.json", json.dumps(tables, indent=2) + "\n")
-            replaced_text(args.output_dir / "ablations.md", to_markdown(tables))
+            write_text(args.output_dir / "ablations.json", json.dumps(tables, indent=2) + "\n")
+            write_text(args.output_dir / "ablations.md", to_markdown(tables))
     print(to_markdown(tables))
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.losses import as_distribution, classification_loss
 from grefel_hf.model.reliability_balancing import (
     PROBABILITY_EPSILON,
@@ -30,7 +30,7 @@ from grefel_hf.model.reliability_balancing import (
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
 from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
 from grefel_train.evaluation.metrics import classification_metrics
-from grefel_train.run.checkpoint_files import save_model
+from grefel_train.run.saving import save_model
 
 BRANCHES = ("primary", "geometric", "attentive")
 
@@ -106,8 +106,7 @@ def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
 
 def main(args: argparse.Namespace):
     try:
-        model = AutoModelForImageClassification.from_pretrained(args.model).eval()
-        processor = AutoImageProcessor.from_pretrained(args.model)
+        model, processor = load_checkpoint(args.model)
         data = load_face_data(args).calibration
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")

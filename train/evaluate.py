@@ -21,9 +21,9 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.loading import load_checkpoint, weights_file_digest
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
 from grefel_hf.runtime.networks import Network, create_network
 from grefel_hf.runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
@@ -42,7 +42,6 @@ from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.hub.public_records import public_record
 from grefel_train.run.allocator import keep_freed_memory
-from grefel_train.run.checkpoint_files import weights_digest
 from grefel_train.run.processes import leave
 from grefel_train.run.provenance import provenance
 
@@ -102,11 +101,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def load_model(name: str, device: torch.device) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
-    model = AutoModelForImageClassification.from_pretrained(name)
-    if not isinstance(model, GReFELForImageClassification):
-        raise ValueError(f"{name} is a {type(model).__name__}; only GReFEL checkpoints have what is measured here.")
-    model = model.to(device, memory_format=torch.channels_last)  # a sixth faster on the CPU
-    return model.eval(), AutoImageProcessor.from_pretrained(name)
+    model, processor = load_checkpoint(name)
+    return model.to(device, memory_format=torch.channels_last), processor  # a sixth faster on the CPU
 
 
 def with_tensors(network: Network) -> Callable[..., GReFELImageClassifierOutput]:
@@ -132,7 +128,7 @@ def about(args: argparse.Namespace, data: EvaluationData, accelerator: Accelerat
     """What was measured, how, and with what."""
     facts = {
         "model": args.model,
-        "weights_sha256": weights_digest(args.model),
+        "weights_sha256": weights_file_digest(args.model),
         "dataset": data.dataset,
         "protocol": data.protocol,
         "split": data.split,

@@ -12,7 +12,6 @@ means and variances are set from. --verify also compares the result with the gra
 import argparse
 import copy
 import hashlib
-import os
 import subprocess
 import tarfile
 import tempfile
@@ -27,6 +26,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
+from grefel_hf.files import whole_file
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
 from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
 
@@ -227,12 +227,8 @@ def verify(model: MobileFaceNet, graph: Graph, pixels: torch.Tensor, tolerance: 
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     """Writes a safetensors file; a crash leaves no half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save(model.state_dict(), metadata))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        partial.write_bytes(save(model.state_dict(), metadata))
 
 
 def prepare(

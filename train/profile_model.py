@@ -18,9 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
-from transformers import AutoConfig
 
-from grefel_hf import GReFELConfig, GReFELForImageClassification
+from grefel_hf import GReFELConfig, GReFELForImageClassification, loading
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
 
 # Every module of the model belongs to one part.
@@ -149,12 +148,7 @@ def load_model(args: argparse.Namespace) -> GReFELForImageClassification:
     """
     if not args.model:
         return GReFELForImageClassification(GReFELConfig.from_size(args.size, num_labels=AFFWILD2_CLASSES))
-    if not Path(args.model).is_dir() and (args.model.startswith((".", "/", "~")) or args.model.count("/") > 1):
-        raise FileNotFoundError("there is no such folder.")
-    model_type = AutoConfig.from_pretrained(args.model).model_type
-    if model_type != GReFELConfig.model_type:
-        raise ValueError(f"it is a {model_type} model.")
-    return GReFELForImageClassification.from_pretrained(args.model, dtype=torch.float32)
+    return loading.load_model(args.model, dtype=torch.float32)
 
 
 def print_parts(counts: dict[str, Any]):

@@ -30,6 +30,7 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
+from grefel_hf.files import restore_folder, write_text
 from grefel_train.data.dataset import BadImageError
 from grefel_train.data.face_data import FaceData, load_face_data
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
@@ -38,7 +39,6 @@ from grefel_train.run import arguments
 from grefel_train.run.allocator import keep_freed_memory
 from grefel_train.run.averages import WeightAverage
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, build_schedule
-from grefel_train.run.checkpoint_files import replaced_text, restore_replaced
 from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
 from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
 from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
@@ -141,7 +141,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
         output_dir.mkdir(parents=True, exist_ok=True)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
             delete_run(output_dir)
-        restore_replaced(output_dir / "best")
+        restore_folder(output_dir / "best")
     accelerator.wait_for_everyone()
     if checkpoints(output_dir) and not args.resume_from_checkpoint:
         raise ValueError(
@@ -244,7 +244,7 @@ def note_origin(run: Run) -> dict[str, Any]:
     """Write down the settings, commit and versions before anything is trained."""
     origin = run_origin(run.output_dir, run.progress.step)
     header = f"# The settings of a run at commit {origin['commit']}.\n"
-    replaced_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
+    write_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
     return origin
 
 
@@ -263,7 +263,7 @@ def write_results(run: Run, origin: dict[str, Any]):
         **origin,
     }
     if run.accelerator.is_main_process:
-        replaced_text(run.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
+        write_text(run.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
 
 
 def hub_id(args: argparse.Namespace) -> str:

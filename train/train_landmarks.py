@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELImageProcessor
+from grefel_hf.files import whole_file, write_text
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
 from grefel_hf.model.modeling_grefel import resize
 from grefel_train.data.adapters.ferplus import load_ferplus
@@ -230,11 +231,10 @@ def finish(network, train, validation, kept, kept_validation, args, accelerator)
     report["args"] = {name: value for name, value in vars(args).items() if name not in places}
     text = json.dumps(report, indent=2)
     print(text)
-    (args.output_dir / "landmarks.json").write_text(text + "\n")
+    write_text(args.output_dir / "landmarks.json", text + "\n")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    partial = args.output_dir / "landmarks.safetensors.partial"
-    save_file(state, partial)
-    partial.rename(args.output_dir / "landmarks.safetensors")
+    with whole_file(args.output_dir / "landmarks.safetensors") as partial:
+        partial.write_bytes(save(state))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..predictor import BUNDLED_CHECKPOINT, FacialExpressionPredictor, PhotoFailure
+from ..files import write_text
+from ..loading import BUNDLED_CHECKPOINT
+from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..results import PhotoPrediction
 from .result_files import CsvFormat, JsonLinesFormat, ResultFile, model_name
 
@@ -45,7 +47,7 @@ def run_photos(
             f"{args.json} is not written: --jsonl and --csv keep what is done.", markup=False, highlight=False
         )
     elif args.json:
-        write_whole(args.json, json.dumps([photo.to_dict() for photo in photos], indent=2))
+        write_text(args.json, json.dumps([photo.to_dict() for photo in photos], indent=2))
     else:
         print_table(photos, Console())
     return INTERRUPTED if stop.is_set() else int(len(photos) < len(files))
@@ -143,10 +145,3 @@ def print_table(photos: list[PhotoPrediction], console: Console):
 
 def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def write_whole(path: Path, text: str):
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -7,7 +7,6 @@ row or line names the detector and the model, so that no run continues what anot
 
 import contextlib
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers.utils import cached_file
-
+from ..loading import checkpoint_digest
 from ..predictor import PhotoFailure
 from ..results import PhotoPrediction, face_columns, face_row
 
@@ -176,15 +174,7 @@ class ResultFile:
 def model_name(model: str) -> str:
     """Name of a model's folder or its Hub id, with the beginning of its digest: NAME@0123456789ab."""
     name = Path(model).resolve().name if Path(model).is_dir() else model
-    return f"{name}@{model_digest(model)[:12]}"
-
-
-def model_digest(model: str) -> str:
-    """sha256 of what a folder or Hub id predicts with: config, processor and weights. Raises OSError without them."""
-    digest = hashlib.sha256()
-    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
-        digest.update(Path(cached_file(model, name)).read_bytes())
-    return digest.hexdigest()
+    return f"{name}@{checkpoint_digest(model)[:12]}"
 
 
 def printable(source: str) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ..files import whole_file
 from ..predictor import FacialExpressionPredictor
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from ..video.reader import VideoReader
@@ -109,10 +109,5 @@ def open_whole(path: Path | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        yield file

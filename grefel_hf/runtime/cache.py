@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 from huggingface_hub import constants
 
+from ..files import whole_file
+from ..loading import tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
 from ..version import __version__
 from .onnx_session import (
@@ -17,7 +18,6 @@ from .onnx_session import (
     import_onnx_packages,
     import_onnxruntime,
     onnx_graph,
-    weights_digest,
 )
 
 KEPT_GRAPHS = 8  # the least recently written go
@@ -55,7 +55,7 @@ def cache_folder() -> Path:
 
 def graph_file(model: GReFELForImageClassification) -> Path:
     """Where the graph of these weights and settings belongs."""
-    key = hashlib.sha256(f"{__version__} {torch.__version__} {weights_digest(model)}".encode())
+    key = hashlib.sha256(f"{__version__} {torch.__version__} {tensors_digest(model)}".encode())
     key.update(model.config.to_json_string().encode())
     return cache_folder() / f"{key.hexdigest()}.graph"
 
@@ -78,12 +78,8 @@ def read(file: Path) -> bytes:
 def store(graph: bytes, file: Path):
     """Write a graph after its digest, whole or not at all whoever else does, and delete the oldest of too many."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.stem}.{os.getpid()}.partial")
-    try:
+    with whole_file(file) as partial:
         partial.write_bytes(hashlib.sha256(graph).digest() + graph)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
     by_age = sorted(file.parent.glob("*.graph"), key=lambda other: other.stat().st_mtime)
     for old in by_age[:-KEPT_GRAPHS]:
         old.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ parquet file with a column `image`, as FER+ comes.
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from ..faces.photos import find_photos, load_photo
+from ..files import whole_file
+from ..loading import BUNDLED_CHECKPOINT, load_checkpoint, tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
-from ..predictor import BUNDLED_CHECKPOINT
 from .onnx_session import (
     WEIGHTS_KEY,
     GraphMismatchError,
@@ -34,7 +33,6 @@ from .onnx_session import (
     check_graph,
     import_onnx_packages,
     onnx_graph,
-    weights_digest,
 )
 
 BATCH_SIZES = (1, 2, 7)  # at which the graph is compared with PyTorch
@@ -73,16 +71,13 @@ def export(args: argparse.Namespace):
     if not args.output.parent.is_dir():
         raise FileNotFoundError(f"the folder {args.output.parent} does not exist: make it, or name another --output")
     images = calibration_images(args.calibration_images) if args.int8 else []
-    model = AutoModelForImageClassification.from_pretrained(args.model).eval()
-    if not isinstance(model, GReFELForImageClassification):
-        raise ValueError(f"{args.model} holds a {model.config.model_type} model; GReFEL needs model_type grefel")
+    model, processor = load_checkpoint(args.model)
     import_onnx_packages()
     graph = onnx_graph(model)
     check_graph(OnnxNetwork(graph), model, BATCH_SIZES)
     if args.int8:
         from .int8 import quantize
 
-        processor = AutoImageProcessor.from_pretrained(args.model)
         batches = list(pixel_batches(evenly(images, args.calibration_samples), processor))
         graph = quantize(onnx_graph(model, split=False), batches)
         print(f"int8: the answer changed on {changed_answers(graph, model, batches)} of the calibration images")
@@ -137,13 +132,9 @@ def write_graph(graph: bytes, file: Path, model: GReFELForImageClassification):
     import onnx
 
     proto = onnx.load_from_string(graph)
-    onnx.helper.set_model_props(proto, {WEIGHTS_KEY: weights_digest(model)})
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
+    onnx.helper.set_model_props(proto, {WEIGHTS_KEY: tensors_digest(model)})
+    with whole_file(file) as partial:
         partial.write_bytes(proto.SerializeToString())
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..loading import tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
 from .cache import cached_network
-from .onnx_session import OnnxNetwork, OnnxUnavailableError, weights_digest
+from .onnx_session import OnnxNetwork, OnnxUnavailableError
 from .rewriting import fold_batch_norms
 
 logger = logging.getLogger("grefel_hf")
@@ -83,6 +84,6 @@ def _network_of_file(model: GReFELForImageClassification, file: Path) -> OnnxNet
     if not file.is_file():
         raise FileNotFoundError(f"the ONNX file {file} does not exist: python -m grefel_hf.export_onnx writes one")
     network = OnnxNetwork(file)
-    if network.weights_sha256 != weights_digest(model):
+    if network.weights_sha256 != tensors_digest(model):
         raise ValueError(f"{file} was not exported from these weights: python -m grefel_hf.export_onnx")
     return network

@@ -1,7 +1,6 @@
 """GReFEL through ONNX Runtime: the model as an ONNX graph, and that graph as a network for the predictor."""
 
 import copy
-import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -49,7 +48,7 @@ class OnnxNetwork:
 
     @property
     def weights_sha256(self) -> str | None:
-        """What `weights_digest` gave for the model that a file was exported from."""
+        """What `tensors_digest` gave for the model that a file was exported from."""
         return self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY)
 
     def __call__(self, pixel_values: np.ndarray) -> dict[str, np.ndarray]:
@@ -157,15 +156,6 @@ def check_graph(network: OnnxNetwork, model: GReFELForImageClassification, batch
                 outputs[name], values, rtol=TOLERANCE, atol=TOLERANCE
             ):
                 raise GraphMismatchError(f"the graph's {name} differs from the model's on a batch of {batch}")
-
-
-def weights_digest(model: GReFELForImageClassification) -> str:
-    """sha256 of all parameters and buffers with their names, as float32; not that of a file."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def import_onnxruntime():

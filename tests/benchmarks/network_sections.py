@@ -10,8 +10,8 @@ from measuring import race
 from torch import nn
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
+from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_hf.model.modeling_grefel import resize
-from grefel_hf.predictor import BUNDLED_CHECKPOINT
 from grefel_hf.runtime.int8 import quantize
 from grefel_hf.runtime.networks import create_network
 from grefel_hf.runtime.onnx_session import OnnxNetwork, export_module, inference_copy, onnx_graph

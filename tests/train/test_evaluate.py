@@ -107,7 +107,9 @@ def assert_same_figures(one: dict, other: dict):
     assert one.keys() == other.keys()
     for path, value in one.items():
         if isinstance(value, float):
-            assert other[path] == pytest.approx(value, rel=1e-5, abs=1e-5), path
+            # Ranks of a random model's entropies, which lie close together, may swap by what floating point leaves open.
+            tolerance = 0.02 if path.endswith("uncertainty_correlation") else 1e-5
+            assert other[path] == pytest.approx(value, rel=1e-5, abs=tolerance), path
         else:
             assert other[path] == value, path
 

@@ -127,8 +127,8 @@ def test_the_script_prints_and_writes_the_same(tmp_path, capsys):
 
 
 def test_what_is_no_model_of_ours_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="no such folder"):
+    with pytest.raises(SystemExit, match="does not exist"):
         main(["--model", str(tmp_path / "none")])
     (tmp_path / "config.json").write_text('{"model_type": "vit"}')
-    with pytest.raises(SystemExit, match="is a vit model"):
+    with pytest.raises(SystemExit, match="holds a vit model"):
         main(["--model", str(tmp_path)])

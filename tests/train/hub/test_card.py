@@ -7,9 +7,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from grefel_hf.predictor import BUNDLED_CHECKPOINT
+from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
 from grefel_train.hub.card import NOT_MEASURED, main, model_card, read_results
-from grefel_train.run.checkpoint_files import weights_digest
 from tests.helpers.trained_run import MACHINE, results, write_run
 
 
@@ -72,7 +71,7 @@ def test_without_an_evaluation_the_runs_best_epoch_is_what_was_measured(best):
 
 def test_an_evaluation_goes_before_the_runs_figures(best):
     metrics = {**read("evaluation.json"), "dataset": "RAF-DB", "protocol": None, "split": "test"}
-    metrics |= {"weights_sha256": weights_digest(best)}
+    metrics |= {"weights_sha256": weights_file_digest(best)}
     corrected = metrics["plain"]["corrected"]
     corrected |= {"accuracy": 0.75, "intervals": {"accuracy": [0.7, 0.8]}}
     # of a class that the split does not show there is no recall

@@ -6,8 +6,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from grefel_train.run.checkpoint_files import in_half_precision, replaced_folder, restore_replaced
+from grefel_hf.files import restore_folder, whole_folder
 from grefel_train.run.loop import Means, Progress, seed_batch
+from grefel_train.run.saving import in_half_precision
 
 
 def test_every_batch_has_a_random_state_of_its_own():
@@ -46,13 +47,13 @@ def test_half_precision_only_where_it_holds_the_values():
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "best"
     for text in ("old", "new"):
-        with replaced_folder(folder) as partial:
+        with whole_folder(folder) as partial:
             (partial / "file").write_text(text)
     assert (folder / "file").read_text() == "new"
-    with pytest.raises(KeyError), replaced_folder(folder) as partial:
+    with pytest.raises(KeyError), whole_folder(folder) as partial:
         (partial / "file").write_text("broken")
         raise KeyError
     assert (folder / "file").read_text() == "new" and [path.name for path in tmp_path.iterdir()] == ["best"]
     folder.rename(tmp_path / "best.old")  # as a kill between the two renames leaves it
-    restore_replaced(folder)
+    restore_folder(folder)
     assert (folder / "file").read_text() == "new"

@@ -18,10 +18,10 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 from safetensors import safe_open
 
+from grefel_hf.loading import weights_file_digest
 from grefel_train.data.dataset_titles import DATASETS
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
 from grefel_train.hub.public_records import public_record
-from grefel_train.run.checkpoint_files import weights_digest
 
 REPOSITORY = Path(__file__).parents[3]
 VIEWS = {"plain": "single view", "mirror_averaged": "averaged with the mirrored face"}
@@ -126,7 +126,7 @@ def measured_figures(model: Path, metrics: dict | None, results: dict | None, na
 
 def check_evaluation(model: Path, metrics: dict):
     """Raises ValueError for the figures of other weights than those in `model`, or of an older evaluate.py."""
-    if metrics.get("weights_sha256") != weights_digest(model):
+    if metrics.get("weights_sha256") != weights_file_digest(model):
         raise ValueError(
             f"the figures in evaluation.json were not measured on the weights in {model}: run train/evaluate.py again"
         )

@@ -6,7 +6,6 @@ the parts are predictions of, so that no other run adds to them.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 from datasets import Dataset
 
-from grefel_train.run.checkpoint_files import flush, replaced_text
+from grefel_hf.files import whole_file, write_text
 
 MANIFEST = "manifest.yaml"  # no ending that `datasets` would take for data
 SAMPLED_IMAGES = 64
@@ -45,13 +44,8 @@ class Parts:
 
     def write(self, part: int, table: pa.Table):
         """Write a part whole or not at all."""
-        partial = self.folder / f".{self.file(part).name}.{os.getpid()}.partial"
-        try:
+        with whole_file(self.file(part)) as partial:
             pq.write_table(table, partial)
-            flush(partial)
-            os.replace(partial, self.file(part))
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def begin_or_continue(folder: Path, settings: dict[str, Any]):
@@ -69,7 +63,7 @@ def begin_or_continue(folder: Path, settings: dict[str, Any]):
     if not manifest.exists():
         if any(folder.iterdir()):
             raise ValueError(f"{folder} has files that are no predictions: choose another --output_dir.")
-        replaced_text(manifest, yaml.safe_dump(settings, sort_keys=False))
+        write_text(manifest, yaml.safe_dump(settings, sort_keys=False))
         return
     earlier = yaml.safe_load(manifest.read_text())
     if not isinstance(earlier, dict):

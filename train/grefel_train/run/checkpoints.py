@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from grefel_train.run.checkpoint_files import flush, flush_folder
+from grefel_hf.files import flush, flush_folder
 from grefel_train.run.nested import flat
 
 PREFIX = "checkpoint-"

@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from grefel_train.run.checkpoint_files import replaced_text
+from grefel_hf.files import write_text
 from grefel_train.run.nested import flat
 
 TRACKER_MODULES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
@@ -59,7 +59,7 @@ class TrainingLog:
         entries = kept_entries(path, step) if step and path.exists() else []
         self.start = time.monotonic() - (entries[-1]["seconds"] if entries else 0.0)
         if accelerator.is_main_process:
-            replaced_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+            write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
 
     def seconds(self) -> float:
         return round(time.monotonic() - self.start, 1)

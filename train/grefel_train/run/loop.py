@@ -22,15 +22,16 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.files import write_text
 from grefel_train.data.augmentation import FaceAugmentation, mixup
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.targets import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
 from grefel_train.run.averages import WeightAverage, local_tensors
 from grefel_train.run.build import train_mode
-from grefel_train.run.checkpoint_files import replaced_text, save_model
 from grefel_train.run.checkpoints import write_checkpoint
 from grefel_train.run.log import TrainingLog
+from grefel_train.run.saving import save_model
 
 
 class NotFinite(RuntimeError):
@@ -259,7 +260,7 @@ def evaluate_and_keep_best(run: Run):
         state = run.accelerator.get_state_dict(run.model) if run.sharded else run.plain_model.state_dict()
         if run.accelerator.is_main_process:
             save_model(run.plain_model, run.processor, run.output_dir / "best", state)
-            replaced_text(run.output_dir / "best_metrics.json", json.dumps(metrics, indent=2) + "\n")
+            write_text(run.output_dir / "best_metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
 def save_checkpoint(run: Run):

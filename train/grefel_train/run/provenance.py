@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from grefel_train.run.checkpoint_files import replaced_text
+from grefel_hf.files import write_text
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "pillow", "safetensors")
 
@@ -59,5 +59,5 @@ def run_origin(output_dir: Path, resumed_at: int) -> dict[str, Any]:
     if resumed_at:
         note = {"step": resumed_at, **{k: now[k] for k in ("command", "commit", "uncommitted_changes")}}
         origin.setdefault("resumed", []).append(note)
-    replaced_text(file, json.dumps(origin, indent=2) + "\n")
+    write_text(file, json.dumps(origin, indent=2) + "\n")
     return origin
