@@ -30,13 +30,14 @@ from grefel_hf.model.reliability_balancing import (
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
 from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
 from grefel_train.evaluation.metrics import classification_metrics
+from grefel_train.flags import FlagParser
 from grefel_train.run.saving import save_model
 
 BRANCHES = ("primary", "geometric", "attentive")
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
     add_data_arguments(parser)

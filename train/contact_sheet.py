@@ -22,12 +22,13 @@ from grefel_train.data.augmentation import FaceAugmentation
 from grefel_train.data.dataset import FaceDataset, to_unit_range
 from grefel_train.data.face_data import add_data_arguments, class_ids, load_face_data, training_target_column
 from grefel_train.data.samplers import DataRefinementSampler
+from grefel_train.flags import FlagParser
 
 GAP = 2  # pixels of white between faces
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     add_data_arguments(parser)
     add = parser.add_argument
     add("--output", required=True, help="PNG file to write.")
