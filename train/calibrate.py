@@ -27,8 +27,10 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
     squared_anchor_distances,
 )
+from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
-from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.splits import training_target_column
 from grefel_train.evaluation.metrics import classification_metrics
 from grefel_train.run.saving import save_model
 

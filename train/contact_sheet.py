@@ -18,10 +18,12 @@ from datasets import Dataset
 from PIL import Image, ImageDraw
 
 from grefel_hf import GReFELImageProcessor
+from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.augmentation import FaceAugmentation
 from grefel_train.data.dataset import FaceDataset, to_unit_range
-from grefel_train.data.face_data import add_data_arguments, class_ids, load_face_data, training_target_column
+from grefel_train.data.loading import load_face_data
 from grefel_train.data.samplers import DataRefinementSampler
+from grefel_train.data.splits import class_ids, training_target_column
 
 GAP = 2  # pixels of white between faces
 

@@ -6,7 +6,8 @@ import datasets
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
-from grefel_train.data.face_data import FaceData, add_data_arguments, load_face_data
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.loading import FaceData, load_face_data
 from tests.helpers.adapter_trees import grey
 
 # Not alphabetical, so that an order which is lost shows.

@@ -12,13 +12,13 @@ from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
 from grefel_train.data.dataset import FaceDataset, FaceStream
-from grefel_train.data.face_data import class_ids, group_ids, training_target_column
 from grefel_train.data.samplers import (
     BalancedSampler,
     DataRefinementSampler,
     EpochShuffleSampler,
     inverse_frequency_weights,
 )
+from grefel_train.data.splits import class_ids, group_ids, training_target_column
 
 
 def class_counts(split: Dataset, label_names: tuple[str, ...]) -> dict[str, int]:

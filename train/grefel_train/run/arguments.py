@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
-from grefel_train.data.face_data import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
