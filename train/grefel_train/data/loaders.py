@@ -106,9 +106,13 @@ def stream_loader(
 
 
 def eval_loader(args: argparse.Namespace, split: Dataset, processor: GReFELImageProcessor) -> DataLoader:
-    """All images once, in their order, as inference sees them. Labels are class ids where they are known."""
+    """
+    All images once, in their order, as inference sees them, those that cannot be read marked so. Labels are class ids
+    where they are known.
+    """
     column = "label" if "label" in split.column_names else "distribution"
-    return make_loader(FaceDataset(split, processor, column, on_bad_image=args.on_bad_image), args, train=False)
+    dataset = FaceDataset(split, processor, column, on_bad_image=args.on_bad_image, mark_bad=True)
+    return make_loader(dataset, args, train=False)
 
 
 def make_loader(
