@@ -32,8 +32,8 @@ from safetensors import SafetensorError
 
 from grefel_hf.files import restore_folder, write_text
 from grefel_train.data.dataset import BadImageError
-from grefel_train.data.face_data import FaceData, load_face_data
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
+from grefel_train.data.loading import FaceData, load_face_data
 from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
 from grefel_train.run import arguments

@@ -1,11 +1,11 @@
 """Saved datasets of faces for the tests of loading and of reading."""
 
-
 import datasets
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
-from grefel_train.data.face_data import FaceData, add_data_arguments, load_face_data
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.loading import FaceData, load_face_data
 from grefel_train.flags import FlagParser
 from tests.helpers.adapter_trees import grey
 

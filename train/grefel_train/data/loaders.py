@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
 from grefel_train.data.dataset import FaceDataset, FaceStream
-from grefel_train.data.face_data import class_ids, group_ids, training_target_column
 from grefel_train.data.samplers import (
     BalancedSampler,
     DataRefinementSampler,
     EpochShuffleSampler,
 )
+from grefel_train.data.splits import class_ids, group_ids, training_target_column
 
 
 def class_counts(split: Dataset, label_names: tuple[str, ...]) -> dict[str, int]:
@@ -107,9 +107,13 @@ def stream_loader(
 
 
 def eval_loader(args: argparse.Namespace, split: Dataset, processor: GReFELImageProcessor) -> DataLoader:
-    """All images once, in their order, as inference sees them. Labels are class ids where they are known."""
+    """
+    All images once, in their order, as inference sees them, those that cannot be read marked so. Labels are class ids
+    where they are known.
+    """
     column = "label" if "label" in split.column_names else "distribution"
-    return make_loader(FaceDataset(split, processor, column, on_bad_image=args.on_bad_image), args, train=False)
+    dataset = FaceDataset(split, processor, column, on_bad_image=args.on_bad_image, mark_bad=True)
+    return make_loader(dataset, args, train=False)
 
 
 def make_loader(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
-from grefel_train.data.face_data import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
