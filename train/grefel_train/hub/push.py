@@ -22,6 +22,7 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.faces.detection import YUNET_FILE, YUNET_REPOSITORY
 from grefel_hf.remote_code import save_with_code
 from grefel_train.hub.card import REPOSITORY, model_card, read_json, read_results
+from grefel_train.hub.prose import rendered
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
 
 WEIGHTS = "model.safetensors"
@@ -30,20 +31,7 @@ CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 DESCRIPTIONS = frozenset({"evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"})
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/*.py")
-
-SPACE_README = """\
----
-{metadata}---
-
-# {title}
-
-The page of grefel_hf with the model [{model_id}](https://huggingface.co/{model_id}), which this Space's variable
-`GREFEL_MODEL` names.
-"""
-PRIVATE_MODEL = """
-The model is private: the Space starts once it has a secret `HF_TOKEN` that may read it (Settings, Variables and
-secrets).
-"""
+SPACE_README = Path(__file__).with_name("space.md")
 
 
 class PushError(RuntimeError):
@@ -269,12 +257,14 @@ def stage_space(staged: Path, model_id: str, private_model: bool):
     # The Hub's builder may not read a private model.
     preloaded = [] if private_model else [model_id]
     metadata |= {"models": [model_id], "preload_from_hub": [*preloaded, f"{YUNET_REPOSITORY} {YUNET_FILE}"]}
-    text = SPACE_README.format(
-        metadata=yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True),
+    readme = rendered(
+        SPACE_README,
+        metadata=yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip(),
         title=metadata["title"],
         model_id=model_id,
+        private_model=private_model,
     )
-    (staged / "README.md").write_text(text + (PRIVATE_MODEL if private_model else ""))
+    (staged / "README.md").write_text(readme)
 
 
 def write_json(file: Path, value: dict):
