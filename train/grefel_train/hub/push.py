@@ -9,12 +9,12 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoUrl, metadata_load
+from huggingface_hub import HfApi, RepoUrl, metadata_load
 from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
@@ -28,7 +28,7 @@ from grefel_train.hub.public_records import public_log, public_record, recipe_te
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = frozenset({"evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"})
+DESCRIPTIONS = ["evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/*.py")
 SPACE_README = Path(__file__).with_name("space.md")
@@ -83,10 +83,10 @@ def push_model(
         url = make_repository(full_id, token=token, private=private)
         if revision and not create_pr:
             api.create_branch(full_id, branch=revision, exist_ok=True)
-        outdated = DESCRIPTIONS.intersection(api.list_repo_files(full_id, revision=revision))
-        commit = api.create_commit(
-            full_id,
-            operations(Path(staged), outdated),
+        commit = api.upload_folder(
+            repo_id=full_id,
+            folder_path=staged,
+            delete_patterns=DESCRIPTIONS,
             commit_message="Upload GReFEL checkpoint",
             revision=revision,
             create_pr=create_pr,
@@ -128,8 +128,8 @@ def push_space(repo_id: str, model_id: str, *, token: str | None = None, private
         url = make_repository(repo_id, token=token, private=private, space=True)
         # Before the files, so that the first start finds it.
         api.add_space_variable(repo_id, "GREFEL_MODEL", model.id, description="the model of the page")
-        api.create_commit(
-            repo_id, operations(Path(staged)), commit_message=f"Upload the page of {model.id}", repo_type="space"
+        api.upload_folder(
+            repo_id=repo_id, folder_path=staged, commit_message=f"Upload the page of {model.id}", repo_type="space"
         )
     return str(url)
 
@@ -269,13 +269,6 @@ def stage_space(staged: Path, model_id: str, private_model: bool):
 
 def write_json(file: Path, value: dict):
     file.write_text(json.dumps(value, indent=2) + "\n")
-
-
-def operations(staged: Path, outdated: Iterable[str] = ()) -> list[CommitOperationAdd | CommitOperationDelete]:
-    """Add every file of the folder; delete `outdated` paths that it does not have."""
-    files = {str(file.relative_to(staged).as_posix()): file for file in sorted(staged.rglob("*")) if file.is_file()}
-    deletions = [CommitOperationDelete(path) for path in sorted(set(outdated) - set(files))]
-    return deletions + [CommitOperationAdd(path, file) for path, file in files.items()]
 
 
 @contextmanager
