@@ -65,7 +65,7 @@ def test_commands_have_programs_flags_and_files(block: Block, command: str, monk
         ("python -m grefel_hf photo.jpg --detector best", "refuses"),
         ("make nothing", "no target nothing"),
         ('make demo ARGS="--prot 8000"', "refuses"),
-        ("python tests/benchmarks/benchmark_augmentation.py --rouns 3", "refuses"),
+        ("python tests/benchmarks/benchmark.py --sectoins photo", "refuses"),
         ("sudo make", "no check knows"),
     ],
 )
