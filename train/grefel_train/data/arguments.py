@@ -10,7 +10,7 @@ from grefel_train.flags import FlagParser, Scope
 
 
 def add_source_arguments(add: Callable[..., Any]) -> None:
-    """The flags (of a `FlagParser`) that say where images are, of which `load_source` and `find_image_column` make use."""
+    """The flags (of a `FlagParser`) that say where images are; `load_source` and `find_image_column` use them."""
     add(
         "--dataset_name",
         scope=Scope.RUN,

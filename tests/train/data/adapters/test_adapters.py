@@ -6,6 +6,7 @@ import pytest
 
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.data.arguments import add_source_arguments
+from grefel_train.flags import FlagParser
 
 
 def test_every_format_has_an_adapter():
