@@ -11,7 +11,11 @@ from grefel_train.flags import FlagParser, Scope
 
 def add_source_arguments(add: Callable[..., Any]) -> None:
     """The flags (of a `FlagParser`) that say where images are; `load_source` and `find_image_column` use them."""
-    add("--dataset_name", scope=Scope.RUN, help="Hub id, or a path: a file or folder that `datasets` loads or saved.")
+    add(
+        "--dataset_name",
+        scope=Scope.RUN,
+        help="Hub id, or a path: a file or folder that `datasets` loads or has saved.",
+    )
     add("--dataset_config_name", help="Configuration of --dataset_name.")
     add("--dataset_dir", scope=Scope.MACHINE, help="Folder of a published set (--dataset_format).")
     add(
