@@ -7,7 +7,7 @@ Importing the package registers its classes, so that `AutoModel`, `AutoModelForI
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
-from .faces.detection import DetectorUnavailableError
+from .faces.face import DetectorUnavailableError
 from .faces.photos import PhotoError
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor

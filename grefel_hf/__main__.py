@@ -22,11 +22,13 @@ from .cli.photos import INTERRUPTED, run_photos
 from .cli.result_files import ResultFileError
 from .cli.stopping import stop_signals
 from .cli.video import run_video
-from .faces.detection import DETECTORS, DetectorUnavailableError
+from .faces.detection import DETECTORS
+from .faces.face import DetectorUnavailableError
 from .faces.photos import PhotoError, find_photos
+from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
 from .runtime.networks import RUNTIMES
-from .runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
+from .runtime.onnx_network import GraphMismatchError
 from .video.reader import VIDEO_SUFFIXES, VideoError
 
 GOING_ON = """\

@@ -12,7 +12,8 @@ from PIL import Image
 
 from .bulk import overlapped
 from .faces.cropping import crop_face
-from .faces.detection import Face, FaceDetector, create_detector
+from .faces.detection import FaceDetector, create_detector
+from .faces.face import Face
 from .faces.photos import PhotoError, PhotoSource, load_photo
 from .loading import load_checkpoint
 from .results import CONFIDENCES, FacePrediction, PhotoPrediction

@@ -14,7 +14,7 @@ from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_hf.model.modeling_grefel import resize
 from grefel_hf.runtime.int8 import quantize
 from grefel_hf.runtime.networks import create_network
-from grefel_hf.runtime.onnx_session import OnnxNetwork, export_module, inference_copy, onnx_graph
+from grefel_hf.runtime.onnx_network import OnnxNetwork, export_module, inference_copy, onnx_graph
 
 BATCHES = (1, 8, 32)
 
