@@ -2,8 +2,8 @@
 GReFEL for the Hugging Face world: facial expression recognition with reliability balancing.
 
 Importing the package registers its classes, so that `AutoModel`, `AutoModelForImageClassification`,
-`AutoImageProcessor` and `pipeline("image-classification")` load its checkpoints without `trust_remote_code`. transformers
-takes classes only, not names of classes, so the network is imported at once; the rest when it is asked for.
+`AutoImageProcessor` and `pipeline("image-classification")` load its checkpoints without `trust_remote_code`.
+transformers takes classes only, not their names, so the network is imported at once; the rest when it is asked for.
 """
 
 from importlib import import_module
