@@ -26,8 +26,8 @@ from PIL import Image, ImageDraw
 
 from grefel_train.data.augmentation import FaceAugmentation
 from grefel_train.data.dataset import normalize, to_unit_range
-from grefel_train.data.face_data import load_face_data
 from grefel_train.data.loaders import train_loader
+from grefel_train.data.loading import load_face_data
 from grefel_train.run import arguments
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode
 from tests.helpers import REPOSITORY
