@@ -32,13 +32,14 @@ from grefel_train.data.loading import load_face_data
 from grefel_train.data.splits import training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
+from grefel_train.flags import FlagParser
 from grefel_train.run.saving import save_model
 
 BRANCHES = ("primary", "geometric", "attentive")
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
     add_data_arguments(parser)

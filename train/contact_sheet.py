@@ -24,10 +24,11 @@ from grefel_train.data.dataset import FaceDataset, to_unit_range
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.samplers import DataRefinementSampler
 from grefel_train.data.splits import class_ids, training_target_column
+from grefel_train.flags import FlagParser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     add_data_arguments(parser)
     add = parser.add_argument
     add("--output", required=True, help="PNG file to write.")

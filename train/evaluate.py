@@ -41,6 +41,7 @@ from grefel_train.evaluation.images import (
 from grefel_train.evaluation.material import Material
 from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.flags import FlagParser
 from grefel_train.hub.public_records import public_record
 from grefel_train.run.allocator import keep_freed_memory
 from grefel_train.run.processes import leave
@@ -48,9 +49,7 @@ from grefel_train.run.provenance import provenance
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="Folder or Hub id.")
     add_data_arguments(parser)

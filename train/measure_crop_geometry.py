@@ -2,7 +2,7 @@
 Measure how the boxes of each face detector relate to FER+ crops: the figures of GEOMETRIES in
 grefel_hf/faces/cropping.py.
 
-    python train/measure_crop_geometry.py --data_dir ../shared/data/ferplus --samples 600 --seed 0
+    python train/measure_crop_geometry.py --data_dir FERPLUS --samples 600 --seed 0
 
 A FER+ image is the crop that the model was trained on, so each one tells where the crop lies around the face. The
 image is enlarged and pasted at a random place and scale into a canvas that repeats its edge; a detector then finds

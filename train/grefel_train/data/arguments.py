@@ -6,13 +6,18 @@ from typing import Any
 
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
 from grefel_train.data.splits import VALIDATION_SPLITS
+from grefel_train.flags import FlagParser, Scope
 
 
 def add_source_arguments(add: Callable[..., Any]) -> None:
-    """The flags that say where images are, of which `load_source` and `find_image_column` make use."""
-    add("--dataset_name", help="Hub id, or a path: a file or folder that `datasets` loads or has saved.")
+    """The flags (of a `FlagParser`) that say where images are; `load_source` and `find_image_column` use them."""
+    add(
+        "--dataset_name",
+        scope=Scope.RUN,
+        help="Hub id, or a path: a file or folder that `datasets` loads or has saved.",
+    )
     add("--dataset_config_name", help="Configuration of --dataset_name.")
-    add("--dataset_dir", help="Folder of a published set (--dataset_format).")
+    add("--dataset_dir", scope=Scope.MACHINE, help="Folder of a published set (--dataset_format).")
     add(
         "--dataset_format",
         choices=list(ADAPTERS),
@@ -24,12 +29,12 @@ def add_source_arguments(add: Callable[..., Any]) -> None:
             add(f"--{option.flag}", **option.settings)
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: FlagParser) -> None:
     """All flags about data."""
     add = parser.add_argument_group("data").add_argument
     add_source_arguments(add)
-    add("--train_dir", help="Folder of training images, one folder for each class.")
-    add("--validation_dir", help="The same for validation images.")
+    add("--train_dir", scope=Scope.MACHINE, help="Folder of training images, one folder for each class.")
+    add("--validation_dir", scope=Scope.MACHINE, help="The same for validation images.")
     add("--train_split", default="train", help="Name of the training split.")
     add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")
     add(

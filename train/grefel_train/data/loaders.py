@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset, IterableDataset
+from sklearn.utils.class_weight import compute_class_weight
 from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
@@ -16,7 +17,6 @@ from grefel_train.data.samplers import (
     BalancedSampler,
     DataRefinementSampler,
     EpochShuffleSampler,
-    inverse_frequency_weights,
 )
 from grefel_train.data.splits import class_ids, group_ids, training_target_column
 
@@ -36,7 +36,8 @@ def class_weights(args: argparse.Namespace, split: Dataset, label_names: tuple[s
             f"--class_weighting {args.class_weighting}: no training image shows {', '.join(empty)}, whose weight would "
             "be infinite. Train without class weights, or without the class."
         )
-    weights = np.array(inverse_frequency_weights(class_ids(split), len(label_names))) ** args.class_weight_power
+    balanced = compute_class_weight("balanced", classes=np.arange(len(label_names)), y=class_ids(split))
+    weights = balanced**args.class_weight_power
     return (weights / weights.mean()).tolist()
 
 

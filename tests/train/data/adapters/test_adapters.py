@@ -1,12 +1,12 @@
 """What all adapters have in common."""
 
-import argparse
 import inspect
 
 import pytest
 
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.data.arguments import add_source_arguments
+from grefel_train.flags import FlagParser
 
 
 def test_every_format_has_an_adapter():
@@ -30,7 +30,7 @@ def test_what_has_no_adapter_keeps_its_name():
 
 
 def test_flags_of_one_set_reach_its_adapter():
-    parser = argparse.ArgumentParser()
+    parser = FlagParser()
     add_source_arguments(parser.add_argument)
     args = parser.parse_args([])
     assert args.ferplus_protocol == "probability" and args.affectnet_classes == 8
