@@ -5,6 +5,8 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .remote_code import SavedWithCode, is_copy
+
 # Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
 # whose channels `mobilefacenet_channels` sets).
 PYRAMIDS = {
@@ -39,7 +41,7 @@ def pyramid_grid(size: int, stride: int) -> int:
 
 
 @strict
-class GReFELConfig(PreTrainedConfig):
+class GReFELConfig(SavedWithCode, PreTrainedConfig):
     r"""
     Configuration of a GReFEL model. The defaults are grefel-small; `GReFELConfig.from_size("base")` is the paper's
     model. Equation numbers are those of the paper (Wasi et al., 2024).
@@ -94,10 +96,27 @@ class GReFELConfig(PreTrainedConfig):
     freeze_landmark_backbone (`bool`, defaults to `True`):
         Keep the landmark backbone (and its head) fixed and in eval mode during training.
     landmark_head (`bool`, defaults to `False`):
-        Whether there is a 68-point head; without one, `landmarks` is None in the output.
+        Whether there is a 68-point head; without one, `landmarks` is None in the output. It is fixed in any case.
+    save_code (`bool`, defaults to `True`):
+        Whether `save_pretrained`, `push_to_hub` and Trainer put copies of the code beside the weights, with which
+        anybody can load them by `trust_remote_code=True`.
     """
 
     model_type = "grefel"
+    code_entries = {
+        "auto_map": {
+            "AutoConfig": "configuration_grefel.GReFELConfig",
+            "AutoModel": "modeling_grefel.GReFELModel",
+            "AutoModelForImageClassification": "modeling_grefel.GReFELForImageClassification",
+        },
+        "custom_pipelines": {
+            "facial-expression-recognition": {
+                "impl": "pipeline_grefel.FacialExpressionPipeline",
+                "pt": ["AutoModelForImageClassification"],
+                "type": "image",
+            }
+        },
+    }
     # Trainer hands metrics the logits alone: of the other fields, losses have no batch axis.
     keys_to_ignore_at_inference = [
         *("hidden_states", "attentions", "primary_logits", "geometric_correction", "attentive_correction"),
@@ -149,10 +168,13 @@ class GReFELConfig(PreTrainedConfig):
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
     landmark_head: bool = False
+    save_code: bool = True
 
     def __post_init__(self, **kwargs):
         self._check_choices()
         self._check_grids()
+        if not is_copy():
+            kwargs.pop("custom_pipelines", None)  # the package has registered its own, which need no trust
         super().__post_init__(**kwargs)
         self._check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
@@ -191,8 +213,8 @@ class GReFELConfig(PreTrainedConfig):
             raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
         if self.problem_type not in (None, "single_label_classification"):
             raise ValueError(
-                f"problem_type is {self.problem_type!r}: GReFEL gives one distribution over exclusive classes; for soft "
-                "labels pass distributions (batch, num_labels) as labels, and leave problem_type out."
+                f"problem_type is {self.problem_type!r}: GReFEL gives one distribution over exclusive classes; for "
+                "soft labels pass distributions (batch, num_labels) as labels, and leave problem_type out."
             )
 
     def _check_choices(self):

@@ -385,6 +385,10 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | type | None = None):
+        """Nothing is left to do: `save_pretrained` saves the configuration, which brings the code."""
+
     def get_input_embeddings(self) -> None:
         """There is no table that tokens are looked up in; accelerate asks when it shards a model."""
         return None
