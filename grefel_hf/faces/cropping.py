@@ -41,7 +41,7 @@ class CropGeometry:
 
 
 # Medians of 562 (yunet) and 428 (hog) faces that were found in 600 images:
-# python train/measure_crop_geometry.py --data_dir ../shared/data/ferplus --samples 600 --seed 0
+# python train/measure_crop_geometry.py --data_dir FERPLUS --samples 600 --seed 0
 GEOMETRIES: dict[str, CropGeometry] = {
     "yunet": CropGeometry(scale=1.144, shift=0.011, eye_shift=0.114),
     "hog": CropGeometry(scale=1.199, shift=-0.056),

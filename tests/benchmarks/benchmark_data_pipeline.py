@@ -30,8 +30,8 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "train")]
 
 from grefel_train.data.augmentation import FaceAugmentation  # noqa: E402
 from grefel_train.data.dataset import normalize, to_unit_range  # noqa: E402
-from grefel_train.data.face_data import load_face_data  # noqa: E402
 from grefel_train.data.loaders import train_loader  # noqa: E402
+from grefel_train.data.loading import load_face_data  # noqa: E402
 from grefel_train.run import arguments  # noqa: E402
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode  # noqa: E402
 

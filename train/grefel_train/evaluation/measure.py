@@ -14,9 +14,9 @@ from grefel_train.evaluation.agreement import agreement_metrics, metrics_by_agre
 from grefel_train.evaluation.balancing import balancing_effect, mean_confidences
 from grefel_train.evaluation.bootstrap import intervals
 from grefel_train.evaluation.collect import Collected, canonical_order
-from grefel_train.evaluation.data import EvaluationData
 from grefel_train.evaluation.embedding_space import anchor_usage, cluster_scores
 from grefel_train.evaluation.groups import group_metrics
+from grefel_train.evaluation.images import EvaluationData
 from grefel_train.evaluation.metrics import (
     class_metrics,
     classification_metrics,

