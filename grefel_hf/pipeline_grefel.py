@@ -32,6 +32,7 @@ class FacialExpressionPipeline(Pipeline):
     _load_image_processor = True
     _load_feature_extractor = False
     _load_tokenizer = False
+    _load_video_processor = False
 
     def __init__(self, *args, **kwargs):
         self._detectors = {}

@@ -43,7 +43,8 @@ class GReFELImageProcessor(SavedWithCode, PilBackend):
     do_rescale = True
     do_normalize = True
     save_code = True
-    code_entries = {"auto_map": {"AutoImageProcessor": "image_processing_grefel.GReFELImageProcessor"}}
+    # A list: pipelines derive the name of a video processor from a plain name, and ask whether to trust its code.
+    code_entries = {"auto_map": {"AutoImageProcessor": ["image_processing_grefel.GReFELImageProcessor"]}}
 
     def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
         """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""

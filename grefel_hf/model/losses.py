@@ -4,7 +4,6 @@ import torch
 
 from .reliability_balancing import PROBABILITY_EPSILON
 
-
 IGNORED_LABEL = -100  # as in torch.nn.functional.cross_entropy
 
 

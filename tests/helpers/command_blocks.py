@@ -6,9 +6,10 @@ import re
 import runpy
 import shlex
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 from tests.helpers import REPOSITORY
 
