@@ -19,8 +19,7 @@ from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, R
 from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.faces.detection import YUNET_FILE, YUNET_REPOSITORY
-from grefel_hf.remote_code import save_with_code
+from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
 from grefel_train.hub.card import REPOSITORY, model_card, read_json, read_results
 from grefel_train.hub.prose import rendered
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
@@ -225,7 +224,8 @@ def stage_model(
     run_dir: Path,
 ):
     """Fill `staged` with all files of the repository. Raises PushError for records that do not fit the weights."""
-    save_with_code(model, processor, staged)
+    model.save_pretrained(staged)  # with copies of the code
+    processor.save_pretrained(staged)
     shutil.copyfile(folder / WEIGHTS, staged / WEIGHTS)  # byte for byte what was measured, often in half precision
     try:
         results = read_results(run_dir / "all_results.json")
