@@ -106,7 +106,7 @@ def test_nothing_is_imported_from_above(room, imports):
 def test_what_travels_to_the_hub_imports_siblings_only():
     """transformers copies the files beside a model's own, found by `from .name import`."""
     for file in (REPOSITORY / "grefel_hf" / "model").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in running(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:
                 assert node.level == 1 and (file.parent / f"{node.module}.py").exists(), f"{file.name}:{node.lineno}"
             names = (
