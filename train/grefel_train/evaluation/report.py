@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from grefel_hf.results import ANSWERS
 from grefel_train.evaluation import figures
 from grefel_train.evaluation.embedding_space import project
 from grefel_train.evaluation.material import Material
@@ -36,7 +37,7 @@ def draw(metrics: dict[str, Any], material: Material, seed: int, tsne_samples: i
     """All figures by name."""
     plain = metrics["plain"]
     drawn = {}
-    for part in ("primary", "corrected"):
+    for part in ANSWERS:
         drawn[f"reliability_{part}"] = figures.reliability_diagram(plain[part], part)
         drawn[f"confusion_{part}"] = figures.confusion_diagram(plain[part], part)
     drawn["recall"] = figures.recall_diagram(plain)
@@ -76,5 +77,5 @@ def render(metrics: dict[str, Any], svgs: dict[str, Markup]) -> str:
     """The page."""
     template = environment(autoescape=True).get_template("report.html")
     optional = dict.fromkeys(("agreement", "groups", "mirror_averaged", "robustness")) | {"embedding_space": {}}
-    page = template.render(m=optional | metrics, svg=svgs, parts=("primary", "corrected"))
+    page = template.render(m=optional | metrics, svg=svgs, parts=ANSWERS)
     return page.replace(" %", "\N{NO-BREAK SPACE}%")
