@@ -27,6 +27,31 @@ GREFEL_SIZES: dict[str, dict[str, Any]] = {
     },
 }
 
+# The largest entries: a configuration of strangers must not ask for more memory than there is. "base" needs a quarter
+# of each at most.
+LARGEST_ENTRIES = {
+    "image_size": 1024,
+    "image_backbone_size": 512,
+    "landmark_backbone_size": 512,
+    "iresnet_depths": 64,
+    "mobilefacenet_channels": 2048,
+    "mobilefacenet_depths": 64,
+    "fusion_channels": 2048,
+    "fusion_num_heads": 128,
+    "window_sizes": 56,
+    "fusion_mlp_ratio": 16,
+    "hidden_size": 4096,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 128,
+    "intermediate_size": 16384,
+    "classifier_hidden_size": 4096,
+    "num_anchors": 1024,
+    "correction_size": 4096,
+    "correction_num_heads": 128,
+}
+MOST_LABELS = 1000
+LONGEST_LABEL = 100  # characters
+
 
 def halve(size: int) -> int:
     """Side of a map after a stride-2 3x3 convolution with padding 1."""
@@ -171,6 +196,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     save_code: bool = True
 
     def __post_init__(self, **kwargs):
+        self._check_sizes()
         self._check_choices()
         self._check_grids()
         if not is_copy():
@@ -208,7 +234,25 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         """Tokens of the ViT without CLS: all levels on the coarsest grid."""
         return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
 
+    def _check_sizes(self):
+        for name, most in LARGEST_ENTRIES.items():
+            value = getattr(self, name)
+            for size in value if isinstance(value, list | tuple) else (value,):
+                if not isinstance(size, int) or not 0 < size <= most:
+                    raise ValueError(f"{name} is {value!r}: it must be from 1 to {most}.")
+
     def _check_labels(self):
+        labels = list(self.id2label.values())
+        if len(labels) > MOST_LABELS:
+            raise ValueError(f"num_labels is {len(labels)}: at most {MOST_LABELS} classes are possible.")
+        if sorted(self.id2label) != list(range(len(labels))):
+            raise ValueError("id2label must name the classes 0, 1, 2 and so on, without a gap.")
+        for label in labels:
+            if not isinstance(label, str) or len(label) > LONGEST_LABEL or not label.isprintable():
+                raise ValueError(
+                    f"id2label names a class {str(label)[:LONGEST_LABEL]!r}: names are text of at most "
+                    f"{LONGEST_LABEL} characters that can be printed."
+                )
         if self.num_labels < 2:
             raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
         if self.problem_type not in (None, "single_label_classification"):

@@ -386,6 +386,28 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
     @classmethod
+    def from_pretrained(cls, name: str | None, *args, output_loading_info: bool = False, **kwargs):
+        """
+        As transformers' own, which fills gaps with random numbers. Heads may be new, for fine-tuning; an encoder that
+        is made up or weights that are no numbers are refused, unless `output_loading_info` hands over the judgement.
+        """
+        model, info = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+        if output_loading_info:
+            return model, info
+        if name is not None:
+            model._check_loaded(name, info["missing_keys"])
+        return model
+
+    def _check_loaded(self, name: str, missing: set[str]):
+        encoder = self.base_model_prefix if hasattr(self, self.base_model_prefix) else ""
+        made_up = sorted(key for key in missing if key.startswith(encoder))
+        if made_up:
+            raise ValueError(f"The weights of {name} lack {len(made_up)} of the encoder's tensors: {made_up[0]} ...")
+        for key, tensor in self.state_dict().items():
+            if tensor.is_floating_point() and not tensor.is_meta and not tensor.isfinite().all():
+                raise ValueError(f"The weights of {name} hold values in {key} that are infinite or no numbers.")
+
+    @classmethod
     def register_for_auto_class(cls, auto_class: str | type | None = None):
         """Nothing is left to do: `save_pretrained` saves the configuration, which brings the code."""
 
