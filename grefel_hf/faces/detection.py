@@ -66,9 +66,13 @@ def create_detector(name: str = "auto") -> FaceDetector:
 
 def _best_detector() -> FaceDetector:
     configured = configured_weights()  # a wrong setting is reported, not passed over
+    if configured:
+        detector: FaceDetector = YuNetDetector(configured)
+        log_once(logging.INFO, f"face detector: YuNet, from {configured}")
+        return detector
     try:
-        path = configured or cached_weights() or fetch_in_time()
-        detector: FaceDetector = YuNetDetector(path)
+        path = cached_weights() or fetch_in_time()
+        detector = YuNetDetector(path)
     except DetectorUnavailableError as reason:
         detector = HogDetector()
         log_once(logging.WARNING, f"face detector: HOG, which finds frontal faces only, because {reason}")

@@ -45,7 +45,7 @@ class YuNetDetector:
         try:
             self._network = open_yunet(str(model_path), score_threshold)
         except cv2.error as error:
-            raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
+            raise DetectorUnavailableError(f"{model_path} holds no YuNet weights that can be read") from error
 
     def detect(self, image: Image.Image) -> list[Face]:
         """Find the faces of an upright RGB photo, with eyes, from left to right."""
