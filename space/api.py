@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from .limits import MODEL
 from .links import bounded
 from .measured import figure
-from .parts import MODEL
 from .tabs.many.handlers import ManyPhotosHandlers
 from .tabs.photo.handlers import PhotoHandlers
 from .tabs.video.handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers
