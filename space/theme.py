@@ -48,5 +48,5 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """What goes into the page's <head>: the script that chooses faces."""
+    """What goes into the page's head: the script that chooses faces."""
     return render("head", script=_SCRIPT.read_text(encoding="utf-8"))
