@@ -25,31 +25,31 @@ from tqdm.auto import tqdm
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.loading import load_checkpoint, weights_file_digest
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime.networks import Network, create_network
-from grefel_hf.runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
-from grefel_train.data.face_data import add_data_arguments, load_face_data
+from grefel_hf.runtime.onnx_network import GraphMismatchError
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.loading import load_face_data
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
-from grefel_train.evaluation.data import (
+from grefel_train.evaluation.gallery import write_gallery
+from grefel_train.evaluation.images import (
     EvaluationData,
     in_model_classes,
     load_evaluation_data,
     only_shown_classes,
     with_repeats,
 )
-from grefel_train.evaluation.gallery import write_gallery
 from grefel_train.evaluation.material import Material
 from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.flags import FlagParser
 from grefel_train.hub.public_records import public_record
-from grefel_train.run.allocator import keep_freed_memory
-from grefel_train.run.processes import leave
+from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="Folder or Hub id.")
     add_data_arguments(parser)

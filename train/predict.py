@@ -27,10 +27,11 @@ from transformers.utils.logging import disable_progress_bar
 from grefel_hf import DetectorUnavailableError
 from grefel_hf.faces.detection import DETECTORS, create_detector
 from grefel_hf.loading import checkpoint_digest, load_checkpoint
+from grefel_train.data.arguments import add_source_arguments
 from grefel_train.data.columns import find_image_column, with_images
 from grefel_train.data.dataset import BadImageError
-from grefel_train.data.face_data import add_source_arguments
 from grefel_train.data.sources import load_source
+from grefel_train.flags import FlagParser
 from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
 from grefel_train.prediction.predictor import PartPredictor
 
@@ -38,9 +39,7 @@ START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="Folder or Hub id.")
     add("--output_dir", type=Path, required=True, help="New, or of the same run, which then goes on.")

@@ -32,8 +32,11 @@ from grefel_hf import GReFELConfig, GReFELForImageClassification
 from grefel_hf.files import write_text
 from grefel_hf.loading import load_checkpoint, weights_file_digest
 from grefel_hf.model.modeling_grefel import GReFELMLP
+from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
-from grefel_train.data.face_data import add_data_arguments, load_face_data, training_target_column
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.splits import training_target_column
+from grefel_train.flags import FlagParser
 from grefel_train.run.saving import save_model
 
 ENTRIES = ("projection_kernel_size", "num_hidden_layers", "intermediate_size", "fusion_mlp_ratio")
@@ -44,9 +47,7 @@ IMITATION_BATCH = 64
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True)
     for entry in ENTRIES:

@@ -1,12 +1,12 @@
 """Saved datasets of faces for the tests of loading and of reading."""
 
-import argparse
-
 import datasets
 from datasets import Dataset, DatasetDict
 from PIL import Image
 
-from grefel_train.data.face_data import FaceData, add_data_arguments, load_face_data
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.loading import FaceData, load_face_data
+from grefel_train.flags import FlagParser
 from tests.helpers.adapter_trees import grey
 
 # Not alphabetical, so that an order which is lost shows.
@@ -14,7 +14,7 @@ NAMES = ("sadness", "happiness", "anger")
 
 
 def load(*flags, splits=("train", "validation")) -> FaceData:
-    parser = argparse.ArgumentParser()
+    parser = FlagParser()
     add_data_arguments(parser)
     return load_face_data(parser.parse_args(list(map(str, flags))), splits)
 

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.faces.detection import Face
+from grefel_hf.faces.face import Face
 from space import limits
 from space.limits import LargestFaces
 from space.tabs.photo.handlers import PhotoHandlers

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contact_sheet import GAP, main, parse_args, some_of_each_class
+from contact_sheet import main, parse_args, some_of_each_class
+from grefel_train.data.contact_sheet import GAP
 from tests.helpers.launch import run
 
 COLOURS = {"happiness": (200, 120, 40), "neutral": (60, 160, 90), "surprise": (90, 60, 180)}

@@ -107,7 +107,8 @@ def assert_same_figures(one: dict, other: dict):
     assert one.keys() == other.keys()
     for path, value in one.items():
         if isinstance(value, float):
-            # Ranks of a random model's entropies, which lie close together, may swap by what floating point leaves open.
+            # Ranks of a random model's entropies, which lie close together, may swap by what floating point leaves
+            # open.
             tolerance = 0.02 if "uncertainty_correlation" in path else 1e-5
             assert other[path] == pytest.approx(value, rel=1e-5, abs=tolerance), path
         else:

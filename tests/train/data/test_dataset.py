@@ -9,7 +9,7 @@ from PIL import Image
 
 from grefel_hf import GReFELImageProcessor
 from grefel_train.data.dataset import BadImageError, FaceDataset, FaceStream, pixels_of
-from grefel_train.data.face_data import training_target_column
+from grefel_train.data.splits import training_target_column
 from tests.helpers.adapter_trees import (
     brightness,
     grey,

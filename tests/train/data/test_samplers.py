@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from grefel_train.data.samplers import DataRefinementSampler, EpochShuffleSampler, inverse_frequency_weights
+from grefel_train.data.samplers import DataRefinementSampler, EpochShuffleSampler
 from tests.helpers import REPOSITORY
 
 # 60 images in three videos of 20; class 2 is rare.
@@ -108,13 +108,6 @@ def test_shuffling_keeps_every_image_once():
 def test_bad_input_is_refused(overrides, message):
     with pytest.raises(ValueError, match=message):
         refinement(**overrides)
-
-
-def test_inverse_frequency_weights():
-    weights = inverse_frequency_weights(np.array([0] * 6 + [1] * 3 + [2]), 3)
-    assert weights == pytest.approx([1 / 3, 2 / 3, 2])  # ratio 1 : 2 : 6, mean 1
-    with pytest.raises(ValueError, match="class 1, 3"):
-        inverse_frequency_weights(np.array([0, 2]), 4)
 
 
 # Each process writes the images of its batches: two epochs, then the second from its third batch on, as a run that

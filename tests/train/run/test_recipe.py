@@ -57,6 +57,7 @@ def test_grefel_base_is_the_papers(tmp_path):
     ("recipe", "flags", "message"),
     [
         ("no_such_flag: 1", [], "no_such_flag"),
+        ("help: true", [], "keys that are no flags: help"),
         ("model: {no_such_entry: 1}", [], "no_such_entry"),
         ("seed: many", [], "seed cannot be 'many'"),
         ("optimizer: sgd", [], "choose one of adamw, adam"),

@@ -37,6 +37,8 @@ class FaceDataset(torch.utils.data.Dataset):
         size: S; by default that of the processor. Random crops want more.
         on_bad_image: with "error" an unreadable image raises `BadImageError`; with "skip" the next readable one takes
             its place, and each bad one is logged once by each worker that meets it.
+        mark_bad: with "skip", leave a bad image its place, as black pixels, and say of each item whether it is
+            `readable`: nothing is to be counted twice where a model is measured.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class FaceDataset(torch.utils.data.Dataset):
         image_column: str = "image",
         size: int | None = None,
         on_bad_image: str = "error",
+        mark_bad: bool = False,
     ):
         self.data = data.select_columns([image_column, label_column]).cast_column(image_column, Image(decode=False))
         self.processor = processor
@@ -54,6 +57,7 @@ class FaceDataset(torch.utils.data.Dataset):
         self.image_column = image_column
         self.size = size or processor.size["height"]
         self.on_bad_image = on_bad_image
+        self.mark_bad = mark_bad
         # One flag a row, in memory that the workers of a DataLoader share.
         self.bad = torch.zeros(len(data), dtype=torch.bool).share_memory_()
 
@@ -66,19 +70,29 @@ class FaceDataset(torch.utils.data.Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if self.mark_bad:
+            item = self.read(index)
+            return item | {"readable": torch.tensor(not self.bad[index].item())}
         rows = chain(range(index, len(self)), range(index)) if self.on_bad_image == "skip" else (index,)
-        for row_index in rows:
-            if self.bad[row_index] and self.on_bad_image == "skip":
+        for row in rows:
+            if self.bad[row] and self.on_bad_image == "skip":
                 continue
-            row = self.data[row_index]
-            try:
-                pixels = read_pixels(row[self.image_column], self.processor, self.size)
-            except BadImageError as error:
-                report_bad_image(f"row {row_index}", row[self.image_column], error, self.on_bad_image)
-                self.bad[row_index] = True
-                continue
-            return {"pixels": pixels, "labels": torch.tensor(row[self.label_column])}
+            item = self.read(row)
+            if not self.bad[row]:
+                return item
         raise BadImageError(f"None of the {len(self)} images can be read.")
+
+    def read(self, index: int) -> dict[str, torch.Tensor]:
+        """The item of one row; with black pixels, and noted as bad, where it cannot be read and may be skipped."""
+        row = self.data[index]
+        try:
+            pixels = read_pixels(row[self.image_column], self.processor, self.size)
+        except BadImageError as error:
+            if not self.bad[index]:
+                report_bad_image(f"row {index}", row[self.image_column], error, self.on_bad_image)
+            self.bad[index] = True
+            pixels = torch.zeros(3, self.size, self.size, dtype=torch.uint8)
+        return {"pixels": pixels, "labels": torch.tensor(row[self.label_column])}
 
 
 class FaceStream(torch.utils.data.IterableDataset):

@@ -1,4 +1,7 @@
-"""Labels of a dataset, whatever form they have there, as class ids or as distributions over named classes."""
+"""
+Labels of a dataset, whatever form they have there, as class ids or as distributions over named classes; and as the
+loss aims at them, softer or sharper.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from datasets import ClassLabel, Features, LargeList, List, Value
+
+from grefel_hf.model.losses import as_distribution
 
 # Tells a row in error messages: "row 17 of the split 'train'".
 Locate = Callable[[int], str]
@@ -179,3 +185,22 @@ def in_order(votes: np.ndarray, classes: Sequence[str], label_names: Sequence[st
         if name in classes:
             ordered[:, column] = votes[:, classes.index(name)]
     return ordered
+
+
+def target_distributions(
+    labels: torch.Tensor, num_labels: int, smoothing: float = 0.0, sharpening: float = 1.0
+) -> torch.Tensor:
+    """
+    Args:
+        labels: class ids (B,) or distributions (B, N).
+        smoothing: share of the uniform distribution that is mixed in, in [0, 1].
+        sharpening: exponent G of y^G / sum(y^G); above 1 it draws votes towards the majority's, 1 leaves them.
+
+    Returns:
+        (B, N), sharpened first, then smoothed.
+    """
+    targets = as_distribution(labels, num_labels)
+    if sharpening != 1.0:
+        targets = targets.pow(sharpening)
+        targets = targets / targets.sum(-1, keepdim=True)
+    return torch.lerp(targets, torch.full_like(targets, 1.0 / num_labels), smoothing) if smoothing else targets

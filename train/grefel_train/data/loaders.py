@@ -8,17 +8,17 @@ import torch
 from accelerate import Accelerator
 from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset, IterableDataset
+from sklearn.utils.class_weight import compute_class_weight
 from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
 from grefel_train.data.dataset import FaceDataset, FaceStream
-from grefel_train.data.face_data import class_ids, group_ids, training_target_column
 from grefel_train.data.samplers import (
     BalancedSampler,
     DataRefinementSampler,
     EpochShuffleSampler,
-    inverse_frequency_weights,
 )
+from grefel_train.data.splits import class_ids, group_ids, training_target_column
 
 
 def class_counts(split: Dataset, label_names: tuple[str, ...]) -> dict[str, int]:
@@ -36,7 +36,8 @@ def class_weights(args: argparse.Namespace, split: Dataset, label_names: tuple[s
             f"--class_weighting {args.class_weighting}: no training image shows {', '.join(empty)}, whose weight would "
             "be infinite. Train without class weights, or without the class."
         )
-    weights = np.array(inverse_frequency_weights(class_ids(split), len(label_names))) ** args.class_weight_power
+    balanced = compute_class_weight("balanced", classes=np.arange(len(label_names)), y=class_ids(split))
+    weights = balanced**args.class_weight_power
     return (weights / weights.mean()).tolist()
 
 
@@ -106,9 +107,13 @@ def stream_loader(
 
 
 def eval_loader(args: argparse.Namespace, split: Dataset, processor: GReFELImageProcessor) -> DataLoader:
-    """All images once, in their order, as inference sees them. Labels are class ids where they are known."""
+    """
+    All images once, in their order, as inference sees them, those that cannot be read marked so. Labels are class ids
+    where they are known.
+    """
     column = "label" if "label" in split.column_names else "distribution"
-    return make_loader(FaceDataset(split, processor, column, on_bad_image=args.on_bad_image), args, train=False)
+    dataset = FaceDataset(split, processor, column, on_bad_image=args.on_bad_image, mark_bad=True)
+    return make_loader(dataset, args, train=False)
 
 
 def make_loader(

@@ -1,4 +1,4 @@
-"""Which training images an epoch sees, and in which order: plain shuffling, data refinement, and class weights."""
+"""Which training images an epoch sees, and in which order: plain shuffling, balancing, data refinement."""
 
 import logging
 
@@ -143,24 +143,3 @@ def draw_per_group(groups: np.ndarray, count: int, generator: np.random.Generato
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
     """Random numbers that depend on seed and epoch; those of (0, 1) and (1, 0) have nothing in common."""
     return np.random.default_rng((seed, epoch))
-
-
-def inverse_frequency_weights(labels: np.ndarray, num_labels: int) -> list[float]:
-    """
-    One weight per class, inverse to its number of images, with a mean of 1 over the classes.
-
-    Args:
-        labels: (M,) class ids below `num_labels`.
-
-    Raises:
-        ValueError: if a class has no image: it would weigh infinitely much.
-    """
-    counts = np.bincount(np.asarray(labels), minlength=num_labels)
-    empty = np.flatnonzero(counts == 0)
-    if len(empty):
-        raise ValueError(
-            f"No training image has class {', '.join(map(str, empty))}, whose weight would be infinite. Train without "
-            "class weights, or without the class."
-        )
-    weights = 1 / counts
-    return (weights / weights.mean()).tolist()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict, IterableDataset, load_dataset, load_from_disk
 
-from grefel_train.data.adapters import ADAPTERS
+from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
 from grefel_train.data.adapters.canonical import plain_errors
 
 # Builders of `datasets` by the ending of a local file.
@@ -68,12 +68,12 @@ def reading(name: str) -> Iterator[None]:
 
 def load_published(args: argparse.Namespace) -> FaceSource:
     """One of the sets that have an adapter; FER+ where --dataset_format is not given."""
-    kind = args.dataset_format or "ferplus"
-    options = {
-        "ferplus": {"protocol": args.ferplus_protocol},
-        "affectnet": {"num_classes": args.affectnet_classes},
-    }
-    splits, label_names = ADAPTERS[kind](Path(args.dataset_dir).expanduser(), **options.get(kind, {}))
+    adapter = ADAPTERS[args.dataset_format or DEFAULT_FORMAT]
+    options = {option.argument: getattr(args, option.flag) for option in adapter.options}
+    try:
+        splits, label_names = adapter.load(Path(args.dataset_dir).expanduser(), **options)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} {adapter.title} is asked for at {adapter.where}.") from error
     return FaceSource(f"--dataset_dir {args.dataset_dir}", splits, label_names)
 
 

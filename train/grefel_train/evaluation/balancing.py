@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from grefel_hf.model.reliability_balancing import confidence
+from grefel_hf.results import PARTS
 from grefel_train.evaluation.metrics import is_correct, mean
-
-PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
 
 
 def balancing_effect(

@@ -9,11 +9,11 @@ import torch
 from accelerate import Accelerator
 from datasets import Dataset, Image
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.reliability_balancing import PROBABILITY_EPSILON
-from grefel_train.data.dataset import BadImageError, normalize, read_pixels, report_bad_image, to_unit_range
+from grefel_train.data.dataset import BadImageError, read_pixels, report_bad_image
+from grefel_train.evaluation.forward import concatenated, forward_batches
 
 # From pixels (3, S, S) uint8 and a number that belongs to the image to other pixels.
 Corruption = Callable[[torch.Tensor, int], torch.Tensor]
@@ -151,7 +151,6 @@ def model_outputs(
     return {name: values for name, values in found.items() if values is not None}
 
 
-@torch.no_grad()
 def collect(
     model: GReFELForImageClassification,
     faces: EvaluationFaces,
@@ -172,23 +171,23 @@ def collect(
         classes: ids of the classes among which the model may choose; default: all.
     """
     loader = accelerator.prepare(DataLoader(faces, batch_size, num_workers=num_workers))
-    gathered: dict[str, list[torch.Tensor]] = {}
     sample = SmallestDigests(max_embeddings)
-    for batch in tqdm(loader, desc=title, disable=not accelerator.is_main_process, leave=False):
-        images = normalize(to_unit_range(batch["pixels"]), faces.processor)
-        results = model_outputs(model, images, mirror) | {"row": batch["row"], "digest": batch["digest"]}
+
+    def answers(images: torch.Tensor) -> dict[str, torch.Tensor]:
+        outputs = model_outputs(model, images, mirror)
         if not max_embeddings:
-            results.pop("embedding")
-        results = {k: v.cpu() for k, v in accelerator.gather_for_metrics(results).items()}
+            outputs.pop("embedding")
+        return outputs
+
+    def without_embeddings(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if max_embeddings:
-            embedding = results.pop("embedding").float().numpy()
-            read = results["row"].numpy() >= 0
-            sample.add(
-                digest=results["digest"].numpy()[read], row=results["row"].numpy()[read], embedding=embedding[read]
-            )
-        for name, values in results.items():
-            gathered.setdefault(name, []).append(values)
-    values = {name: torch.cat(parts) for name, parts in gathered.items()}
+            read = batch["row"] >= 0
+            kept = {name: batch[name][read].numpy() for name in ("digest", "row")}
+            sample.add(embedding=batch.pop("embedding")[read].float().numpy(), **kept)
+        return batch
+
+    batches = forward_batches(answers, loader, faces.processor, accelerator, title)
+    values = concatenated(map(without_embeddings, batches))
     rows, digests = values.pop("row").numpy(), values.pop("digest").numpy()
     nearest = values.pop("nearest_anchor", None)
     distributions = {name: among(values, classes) for name, values in values.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grefel_train.evaluation.collect import Collected, EvaluationFaces
-from grefel_train.evaluation.data import EvaluationData
+from grefel_train.evaluation.images import EvaluationData
 
 
 @dataclass(frozen=True)

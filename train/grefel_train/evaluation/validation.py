@@ -1,4 +1,4 @@
-"""A model over a dataset: distributions and labels, gathered over processes, every sample once."""
+"""What a training run measures after an epoch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +8,14 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
-from grefel_train.data.dataset import normalize, to_unit_range
+from grefel_hf.results import ANSWERS, DISTRIBUTIONS
+from grefel_train.data.dataset import BadImageError
+from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
 
-CONFIDENCES = ("primary_confidence", "geometric_confidence", "attentive_confidence", "corrected_confidence")
+CONFIDENCES = tuple(f"{name}_confidence" for name in DISTRIBUTIONS)
 
 
-@torch.no_grad()
 def predict(
     model: Callable,
     loader: DataLoader,
@@ -24,28 +25,33 @@ def predict(
     """
     Args:
         model: in eval mode, on the accelerator's device.
-        loader: prepared by the accelerator; batches of `FaceDataset`.
+        loader: prepared by the accelerator; batches of `FaceDataset` with `mark_bad`.
 
     Returns:
         `primary` and `corrected` distributions (M, N), `labels` (M,) or (M, N) and the confidences (M,) of the parts
-        that the model has, on the CPU, in the loader's order.
+        that the model has, of the images that can be read, in the loader's order.
+
+    Raises:
+        BadImageError: none can.
     """
-    gathered: dict[str, list[torch.Tensor]] = {}
-    for batch in loader:
-        output = model(pixel_values=normalize(to_unit_range(batch["pixels"]), processor))
-        results = {"primary": output.primary_logits.softmax(-1), "corrected": output.logits.softmax(-1)}
-        results |= {name: output[name] for name in CONFIDENCES if output.get(name) is not None}
-        results["labels"] = batch["labels"]
-        for name, values in accelerator.gather_for_metrics(results).items():
-            gathered.setdefault(name, []).append(values.cpu())
-    return {name: torch.cat(values) for name, values in gathered.items()}
+
+    def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
+        output = model(pixel_values=pixel_values)
+        distributions = {"primary": output.primary_logits.softmax(-1), "corrected": output.logits.softmax(-1)}
+        return distributions | {name: output[name] for name in CONFIDENCES if output.get(name) is not None}
+
+    found = concatenated(forward_batches(answers, loader, processor, accelerator))
+    readable = found.pop("readable")
+    if not readable.any():
+        raise BadImageError(f"None of the {len(readable)} validation images can be read.")
+    return {name: values[readable] for name, values in found.items()}
 
 
 def balancing_metrics(predictions: dict[str, torch.Tensor]) -> dict[str, dict[str, Any]]:
     """`classification_metrics` of the primary and of the corrected distribution; soft labels count by their top."""
     labels = predictions["labels"]
     labels = labels.argmax(-1) if labels.ndim == 2 else labels
-    return {name: classification_metrics(predictions[name], labels) for name in ("primary", "corrected")}
+    return {name: classification_metrics(predictions[name], labels) for name in ANSWERS}
 
 
 def mean_confidences(predictions: dict[str, torch.Tensor]) -> dict[str, float]:

@@ -7,17 +7,15 @@ from typing import Any
 
 import yaml
 
+from grefel_train.flags import Scope
+from grefel_train.run.arguments import within
+
 SECRET_KEY = re.compile(r"token|secret|password|api_key", re.I)
 SECRET_VALUE = re.compile(r"\bhf_[A-Za-z0-9]{10,}")
 # A path from the root, the home folder, a drive or the folder above; web addresses are none.
 START = r"(?:/|~[\w.-]*/|\.\./|[A-Za-z]:[\\/]|\\\\)"
 QUOTED_PATH = re.compile(rf"(?<=['\"]){START}[^'\"]+(?=['\"])")  # may have blanks
 MACHINE_PATH = re.compile(rf"(?<![\w.:/~\\]){START}[^\s'\"`,;:()\[\]{{}}<>]+")
-# Flags that say where a run read and wrote, not how it trained.
-NO_RECIPE = re.compile(
-    r"config|(overwrite_)?output_dir|dataset_dir|train_dir|validation_dir|resume_from_checkpoint|push_to_hub|hub_.*|with_tracking"
-    r"|report_to|project_name"
-)
 
 
 def public_record(value: Any) -> Any:
@@ -62,8 +60,8 @@ def public_log(file: Path) -> str:
 
 def recipe_text(results: dict) -> str:
     """The recipe (YAML for `train.py --config`) that a run had: its settings without where it read and wrote."""
-    arguments = public_record(results["args"])
-    recipe = {key: value for key, value in arguments.items() if value is not None and not NO_RECIPE.fullmatch(key)}
+    arguments = within(public_record(results["args"]), Scope.RUN)
+    recipe = {key: value for key, value in arguments.items() if value is not None}
     header = (
         f"# The settings of a run at commit {results.get('commit', 'unknown')}; add --dataset_dir (or the flags of\n"
     )

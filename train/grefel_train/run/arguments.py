@@ -1,10 +1,13 @@
 """The flags of train.py: those of the official no-trainer scripts where they mean the same, and checks between them."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
-from grefel_train.data.face_data import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
@@ -15,10 +18,39 @@ TRACKERS = ("tensorboard", "trackio", "wandb", "all")
 
 def parse_args(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The flags over the recipe of --config over the defaults. Exits with a message for what does not fit together."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = build_parser(description)
+    args = parse_with_recipe(parser, argv)
+    problem = contradiction(args)
+    if problem:
+        parser.error(problem)
+    return args
+
+
+def within(arguments: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Those of a run's arguments that reach no further; a flag that train.py has no more counts as shaping weights."""
+    scopes = known_flags().scopes
+    return {name: value for name, value in arguments.items() if scopes.get(name, Scope.WEIGHTS) <= scope}
+
+
+def secret_options() -> list[str]:
+    """What is written before a value that belongs in no file."""
+    parser = known_flags()
+    secrets = [parser.flags[name] for name, scope in parser.scopes.items() if scope >= Scope.SECRET]
+    return [option for flag in secrets for option in flag.option_strings]
+
+
+@functools.cache
+def known_flags() -> FlagParser:
+    return build_parser()
+
+
+def build_parser(description: str | None = None) -> FlagParser:
+    parser = FlagParser(description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--config",
+        scope=Scope.START,
+        help="YAML recipe: its keys are these flags, and `model` entries of GReFELConfig.",
     )
-    parser.add_argument("--config", help="YAML recipe: its keys are these flags, and `model` entries of GReFELConfig.")
     add_run_arguments(parser.add_argument_group("run"))
     add_data_arguments(parser)
     add_network_arguments(parser.add_argument_group("network"))
@@ -28,22 +60,34 @@ def parse_args(description: str, argv: Sequence[str] | None = None) -> argparse.
     add_checkpoint_arguments(parser.add_argument_group("checkpoints and tracking"))
     add_hub_arguments(parser.add_argument_group("Hugging Face Hub"))
     add_model_arguments(parser)
-    args = parse_with_recipe(parser, argv)
-    problem = contradiction(args)
-    if problem:
-        parser.error(problem)
-    return args
+    return parser
 
 
 def add_run_arguments(group):
     add = group.add_argument
-    add("--output_dir", required=True, help="Where checkpoints, the best model, recipe and logs go.")
-    add("--overwrite_output_dir", action="store_true", help="Delete what an earlier run left in --output_dir.")
+    add("--output_dir", scope=Scope.START, required=True, help="Where checkpoints, the best model, recipe and logs go.")
+    add(
+        "--overwrite_output_dir",
+        scope=Scope.START,
+        action="store_true",
+        help="Delete what an earlier run left in --output_dir.",
+    )
     add("--seed", type=at_least(0, int), default=0)
     add("--num_train_epochs", type=at_least(1, int), default=8)
     add("--max_train_steps", type=at_least(1, int), help="Optimiser steps at most, whatever the epochs say.")
-    add("--stop_after_epoch", type=at_least(1, int), help="End early but keep the schedule; resume to go on.")
-    add("--eval_on_start", action=argparse.BooleanOptionalAction, default=False, help="Evaluate before training, too.")
+    add(
+        "--stop_after_epoch",
+        scope=Scope.RUN,
+        type=at_least(1, int),
+        help="End early but keep the schedule; resume to go on.",
+    )
+    add(
+        "--eval_on_start",
+        scope=Scope.RUN,
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="Evaluate before training, too.",
+    )
     add("--metric_for_best", choices=METRICS, default="accuracy", help="Of the corrected distribution, on validation.")
 
 
@@ -52,10 +96,11 @@ def add_network_arguments(group):
     add("--size", choices=sorted(GREFEL_SIZES), default="small", help="Size that `model` starts from.")
     add(
         "--model_name_or_path",
+        scope=Scope.RUN,
         help="Folder or Hub id of a GReFEL checkpoint to start from; what it knows of classes goes by their names.",
     )
-    add("--image_backbone", help="Safetensors of the image backbone (train/prepare_backbone.py).")
-    add("--landmark_backbone", help="Safetensors of the landmark backbone.")
+    add("--image_backbone", scope=Scope.RUN, help="Safetensors of the image backbone (train/prepare_backbone.py).")
+    add("--landmark_backbone", scope=Scope.RUN, help="Safetensors of the landmark backbone.")
     add("--freeze_image_backbone", action=argparse.BooleanOptionalAction, default=False)
     add(
         "--freeze_stages",
@@ -108,7 +153,7 @@ def add_epoch_arguments(group):
 def add_optimisation_arguments(group):
     add = group.add_argument
     add("--per_device_train_batch_size", type=at_least(1, int), default=64)
-    add("--per_device_eval_batch_size", type=at_least(1, int), default=64)
+    add("--per_device_eval_batch_size", scope=Scope.RUN, type=at_least(1, int), default=64)
     add("--gradient_accumulation_steps", type=at_least(1, int), default=1)
     add("--optimizer", choices=("adamw", "adam"), default="adamw")
     add("--learning_rate", type=at_least(0, float), default=1.5e-3, help="Peak rate.")
@@ -129,7 +174,12 @@ def add_optimisation_arguments(group):
 
 def add_speed_arguments(group):
     add = group.add_argument
-    add("--mixed_precision", choices=("no", "fp16", "bf16"), help="Default: what accelerate is configured for.")
+    add(
+        "--mixed_precision",
+        scope=Scope.RUN,
+        choices=("no", "fp16", "bf16"),
+        help="Default: what accelerate is configured for.",
+    )
     add("--torch_compile", action=argparse.BooleanOptionalAction, default=False)
     add("--gradient_checkpointing", action=argparse.BooleanOptionalAction, default=False)
     add(
@@ -144,26 +194,49 @@ def add_speed_arguments(group):
         default=None,
         help="Ask torch for reproducible operations (default: yes on a CPU; on a GPU it costs speed).",
     )
-    add("--dataloader_num_workers", type=at_least(0, int), default=1)
+    add("--dataloader_num_workers", scope=Scope.RUN, type=at_least(0, int), default=1)
 
 
 def add_checkpoint_arguments(group):
     add = group.add_argument
-    add("--checkpointing_steps", type=steps_or_epoch, default="epoch", help="Optimiser steps, or `epoch`.")
-    add("--checkpoints_total_limit", type=at_least(1, int), default=2, help="Older checkpoints are deleted.")
-    add("--resume_from_checkpoint", help="A checkpoint folder, or `latest`.")
-    add("--logging_steps", type=at_least(1, int), default=50)
-    add("--with_tracking", action=argparse.BooleanOptionalAction, default=False)
-    add("--report_to", nargs="+", choices=TRACKERS, help="Implies --with_tracking; tensorboard if not given.")
-    add("--project_name", default="grefel")
+    add(
+        "--checkpointing_steps",
+        scope=Scope.RUN,
+        type=steps_or_epoch,
+        default="epoch",
+        help="Optimiser steps, or `epoch`.",
+    )
+    add(
+        "--checkpoints_total_limit",
+        scope=Scope.RUN,
+        type=at_least(1, int),
+        default=2,
+        help="Older checkpoints are deleted.",
+    )
+    add("--resume_from_checkpoint", scope=Scope.START, help="A checkpoint folder, or `latest`.")
+    add("--logging_steps", scope=Scope.RUN, type=at_least(1, int), default=50)
+    add("--with_tracking", scope=Scope.MACHINE, action=argparse.BooleanOptionalAction, default=False)
+    add(
+        "--report_to",
+        scope=Scope.MACHINE,
+        nargs="+",
+        choices=TRACKERS,
+        help="Implies --with_tracking; tensorboard if not given.",
+    )
+    add("--project_name", scope=Scope.MACHINE, default="grefel")
 
 
 def add_hub_arguments(group):
     add = group.add_argument
-    add("--push_to_hub", action="store_true", help="Upload the best model, its card and logs at the end.")
-    add("--hub_model_id", help="Such as user/grefel; default: the name of --output_dir.")
-    add("--hub_token", help="Default: that of `hf auth login`.")
-    add("--hub_private", action="store_true")
+    add(
+        "--push_to_hub",
+        scope=Scope.MACHINE,
+        action="store_true",
+        help="Upload the best model, its card and logs at the end.",
+    )
+    add("--hub_model_id", scope=Scope.MACHINE, help="Such as user/grefel; default: the name of --output_dir.")
+    add("--hub_token", scope=Scope.SECRET, help="Default: that of `hf auth login`.")
+    add("--hub_private", scope=Scope.MACHINE, action="store_true")
 
 
 def at_least(low: float, kind: type) -> Callable[[str], float]:

@@ -25,7 +25,7 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
 from grefel_train.data.augmentation import FaceAugmentation, mixup
 from grefel_train.data.dataset import normalize, to_unit_range
-from grefel_train.data.targets import target_distributions
+from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
 from grefel_train.run.averages import WeightAverage, local_tensors
 from grefel_train.run.build import train_mode

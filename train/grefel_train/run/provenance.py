@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grefel_hf.files import write_text
+from grefel_train.run.arguments import secret_options
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "pillow", "safetensors")
 
@@ -17,14 +18,15 @@ def provenance() -> dict[str, Any]:
     """
     `command`, `commit`, `uncommitted_changes` (None outside of a git repository) and the version of each package.
 
-    The command has the token of --hub_token taken out.
+    The command has what is secret taken out.
     """
     words = list(sys.argv)
-    for index, word in enumerate(words):
-        if word == "--hub_token" and index + 1 < len(words):
-            words[index + 1] = "..."
-        elif word.startswith("--hub_token="):
-            words[index] = "--hub_token=..."
+    for option in secret_options():
+        for index, word in enumerate(words):
+            if word == option and index + 1 < len(words):
+                words[index + 1] = "..."
+            elif word.startswith(f"{option}="):
+                words[index] = f"{option}=..."
     commit = git("rev-parse", "HEAD")
     changes = git("status", "--porcelain", "--untracked-files=no") if commit else None
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}

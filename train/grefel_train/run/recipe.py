@@ -1,4 +1,9 @@
-"""Recipes: YAML files whose keys are the flags of a script, overridden by the flags that are given."""
+"""
+Recipes: YAML files whose keys are the flags of a script, overridden by the flags that are given.
+
+jsonargparse can nearly do this and was tried: it takes `refinement: 3` and `freeze_modules: grefel` as they stand
+(neither a truth nor a list), refuses an empty recipe, and its messages do not say which file is wrong.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -8,13 +13,14 @@ from typing import Any
 import yaml
 
 from grefel_hf import GReFELConfig
+from grefel_train.flags import FlagParser, Scope
 
 # Every entry of a GReFEL model that a recipe's `model` or a flag --model.ENTRY may set.
 MODEL_ENTRIES = tuple(name for name in GReFELConfig.__annotations__ if name != "model_type")
 MODEL_PREFIX = "model."
 
 
-def add_model_arguments(parser: argparse.ArgumentParser):
+def add_model_arguments(parser: FlagParser):
     """One flag --model.ENTRY for each entry of `GReFELConfig`; its value is read as YAML."""
     group = parser.add_argument_group(
         "entries of GReFELConfig (grefel_hf/model/configuration_grefel.py explains them)",
@@ -23,9 +29,10 @@ def add_model_arguments(parser: argparse.ArgumentParser):
     )
     for name in MODEL_ENTRIES:
         group.add_argument(f"--{MODEL_PREFIX}{name}", type=yaml_value, default=argparse.SUPPRESS, metavar="VALUE")
+    parser.scopes["model"] = Scope.RUN  # the whole configuration is compared instead
 
 
-def parse_with_recipe(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_with_recipe(parser: FlagParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     Parse flags with the defaults taken from the YAML file that `--config` names (the parser must have that flag).
 
@@ -40,9 +47,8 @@ def parse_with_recipe(parser: argparse.ArgumentParser, argv: Sequence[str] | Non
     path = config.parse_known_args(argv)[0].config
     recipe = read_recipe(parser, path) if path else {}
     model = dict(recipe.pop("model", None) or {})
-    for action in parser._actions:
-        if action.dest in recipe:
-            action.required = False
+    for key in recipe:
+        parser.flags[key].required = False
     parser.set_defaults(**recipe)
     args = parser.parse_args(argv)
     for key in [key for key in vars(args) if key.startswith(MODEL_PREFIX)]:
@@ -52,7 +58,7 @@ def parse_with_recipe(parser: argparse.ArgumentParser, argv: Sequence[str] | Non
     return args
 
 
-def read_recipe(parser: argparse.ArgumentParser, path: str) -> dict[str, Any]:
+def read_recipe(parser: FlagParser, path: str) -> dict[str, Any]:
     """The keys of one recipe, each checked by the flag of its name."""
     try:
         recipe = yaml.safe_load(Path(path).read_text()) or {}
@@ -60,7 +66,8 @@ def read_recipe(parser: argparse.ArgumentParser, path: str) -> dict[str, Any]:
         parser.error(f"cannot read the recipe {path}: {error}")
     if not isinstance(recipe, dict) or not isinstance(recipe.get("model") or {}, dict):
         parser.error(f"{path} must map flags to values, and `model` entries of GReFELConfig to values")
-    flags = {action.dest: action for action in parser._actions if not action.dest.startswith(MODEL_PREFIX)}
+    # Those without a default are --help and --model.ENTRY.
+    flags = {name: flag for name, flag in parser.flags.items() if flag.default is not argparse.SUPPRESS}
     unknown = sorted(map(str, set(recipe) - set(flags) - {"model"}))
     if unknown:
         parser.error(f"{path} has keys that are no flags: {', '.join(unknown)}")

@@ -1,17 +1,16 @@
 """Adapters: the published sets of faces, each read from the layout in which its authors hand it out."""
 
-from collections.abc import Callable
-
-from grefel_train.data.adapters.canonical import FaceSplits
-
 from . import affectnet, affwild2, fergdb, ferplus, jaffe, rafdb
 
-# Names of --dataset_format; each is called with the folder, and ferplus and affectnet with an option of their own.
-ADAPTERS: dict[str, Callable[..., FaceSplits]] = {
-    "ferplus": ferplus.load,
-    "rafdb": rafdb.load,
-    "affectnet": affectnet.load,
-    "affwild2": affwild2.load,
-    "fergdb": fergdb.load,
-    "jaffe": jaffe.load,
+# By --dataset_format, which is the module's name.
+ADAPTERS = {
+    module.__name__.rpartition(".")[2]: module.ADAPTER
+    for module in (ferplus, rafdb, affectnet, affwild2, fergdb, jaffe)
 }
+DEFAULT_FORMAT = "ferplus"
+
+
+def title_of(name: str | None) -> str:
+    """The name for people of a format; of one that has no adapter, the format itself."""
+    name = name or DEFAULT_FORMAT
+    return ADAPTERS[name].title if name in ADAPTERS else name

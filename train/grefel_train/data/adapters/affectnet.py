@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grefel_train.data.adapters.canonical import FaceSplits, face_split, require
+from grefel_train.data.adapters.canonical import Adapter, FaceSplits, Option, face_split, require
 
 # In the order of the labels 0 to 7; 8 (none), 9 (uncertain) and 10 (no face) are no expressions.
 LABEL_NAMES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -67,3 +67,17 @@ def read_label(annotation: Path) -> int:
         return int(np.load(annotation).item())
     except (ValueError, EOFError) as error:
         raise ValueError(f"{annotation} holds no label: {error}") from error
+
+
+ADAPTER = Adapter(
+    title="AffectNet",
+    load=load,
+    where="http://mohammadmahoor.com/pages/databases/affectnet/",
+    options=(
+        Option(
+            "affectnet_classes",
+            "num_classes",
+            {"type": int, "choices": [7, 8], "default": 8, "help": "7 leaves contempt out."},
+        ),
+    ),
+)

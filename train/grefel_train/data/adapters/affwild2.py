@@ -20,7 +20,7 @@ videos came as a folder of their own). The order of the classes is that of the f
 import logging
 from pathlib import Path
 
-from grefel_train.data.adapters.canonical import FaceSplits, face_split, require
+from grefel_train.data.adapters.canonical import Adapter, FaceSplits, face_split, require
 
 FOLDERS = {"train": "Train_Set", "validation": "Validation_Set"}
 
@@ -93,3 +93,8 @@ def read_annotation(file: Path) -> tuple[tuple[str, ...], list[int]]:
             raise ValueError(f"{file}, line {number}: expected a label of -1 to {len(names) - 1}, not {line!r}")
         labels.append(label)
     return names, labels
+
+
+ADAPTER = Adapter(
+    title="Aff-Wild2", load=load, where="https://sites.google.com/view/dimitrioskollias/databases/aff-wild2"
+)

@@ -1,9 +1,10 @@
-"""What every adapter returns, and the small things that adapters share."""
+"""What every adapter is and returns, and the small things that adapters share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,42 @@ class FaceSplits(NamedTuple):
 
     splits: dict[str, Dataset]
     label_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A flag that one adapter has: its name, the argument of `load` that it sets, and how argparse reads it."""
+
+    flag: str
+    argument: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """
+    A published set.
+
+    Attributes:
+        title: its name for people, in reports and model cards.
+        load: reads its folder.
+        where: where to ask for it.
+        bound: Markdown, what its terms mean for weights that are trained on it; without it, non-commercial research.
+        options: flags of its own.
+    """
+
+    title: str
+    load: Callable[..., FaceSplits]
+    where: str
+    bound: str = ""
+    options: tuple[Option, ...] = ()
+
+    @property
+    def terms(self) -> str:
+        """A sentence for the card of a model that was trained on it."""
+        return self.bound or (
+            f"{self.title} is given out for non-commercial research: take that as the bound for the weights, too."
+        )
 
 
 def face_split(

@@ -14,7 +14,7 @@ some characters.
 
 from pathlib import Path
 
-from grefel_train.data.adapters.canonical import FaceSplits, face_split, require
+from grefel_train.data.adapters.canonical import Adapter, FaceSplits, face_split, require
 
 # Folder names, alphabetically; "joy" is called happiness, as in the other sets.
 EXPRESSIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
@@ -41,3 +41,6 @@ def load(folder: Path) -> FaceSplits:
     if not files:
         raise FileNotFoundError(f"{folder} has no aia/aia_anger/*.png; point --dataset_dir at FERG-DB.")
     return FaceSplits({"train": face_split(files, labels, LABEL_NAMES, groups)}, LABEL_NAMES)
+
+
+ADAPTER = Adapter(title="FERG-DB", load=load, where="https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html")

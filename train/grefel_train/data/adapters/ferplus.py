@@ -28,7 +28,15 @@ import numpy as np
 from datasets import ClassLabel, Dataset, Features, Image, List, Value, load_dataset
 from PIL import Image as PILImage
 
-from grefel_train.data.adapters.canonical import FaceSplits, list_column, plain_errors, read_column, require
+from grefel_train.data.adapters.canonical import (
+    Adapter,
+    FaceSplits,
+    Option,
+    list_column,
+    plain_errors,
+    read_column,
+    require,
+)
 
 # The first eight of the ten vote columns; the last two are "unknown" and "not a face".
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -215,3 +223,23 @@ def csv_rows(pixels_file: str, votes_file: str, changed: str) -> Iterator[dict]:
                 "duplicate_of": first if first != name else None,
                 "usage": face["Usage"],
             }
+
+
+ADAPTER = Adapter(
+    title="FER+",
+    load=load,
+    where="https://github.com/microsoft/FERPlus (votes) and Kaggle's facial expression recognition challenge (photos)",
+    bound="The weights were trained on FER2013 photographs with FER+ votes. The votes are MIT (Microsoft); the "
+    "photographs were collected by web search for research, so take research use as the bound for the weights, too.",
+    options=(
+        Option(
+            "ferplus_protocol",
+            "protocol",
+            {
+                "choices": PROTOCOLS[::-1],
+                "default": "probability",
+                "help": "Training target of FER+: all votes, or the class of the majority.",
+            },
+        ),
+    ),
+)

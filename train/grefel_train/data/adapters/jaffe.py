@@ -15,7 +15,7 @@ subjects, which is the harder and more telling test.
 import re
 from pathlib import Path
 
-from grefel_train.data.adapters.canonical import FaceSplits, face_split, require
+from grefel_train.data.adapters.canonical import Adapter, FaceSplits, face_split, require
 
 # By the codes in file names.
 EXPRESSIONS = {
@@ -51,3 +51,6 @@ def load(folder: Path) -> FaceSplits:
     if not files:
         raise FileNotFoundError(f"{folder} has no KA.AN1.39.tiff and the like; point --dataset_dir at JAFFE.")
     return FaceSplits({"train": face_split(files, labels, LABEL_NAMES, groups)}, LABEL_NAMES)
+
+
+ADAPTER = Adapter(title="JAFFE", load=load, where="https://zenodo.org/record/3451524")

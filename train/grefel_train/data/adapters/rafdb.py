@@ -16,7 +16,7 @@ as the literature has them. The best epoch is then chosen on test images.
 
 from pathlib import Path
 
-from grefel_train.data.adapters.canonical import FaceSplits, face_split, require
+from grefel_train.data.adapters.canonical import Adapter, FaceSplits, face_split, require
 
 # In the order of the file's labels 1 to 7.
 LABEL_NAMES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -53,3 +53,6 @@ def load(folder: Path) -> FaceSplits:
         files.append(str(aligned / image))
         labels.append(int(label) - 1)
     return FaceSplits({split: face_split(*columns, LABEL_NAMES) for split, columns in rows.items()}, LABEL_NAMES)
+
+
+ADAPTER = Adapter(title="RAF-DB", load=load, where="http://www.whdeng.cn/raf/model1.html")

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from grefel_train.data.adapters import title_of
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import EMOTIONS, load_ferplus, majority_labels
-from grefel_train.data.dataset_titles import DATASETS
-from grefel_train.data.face_data import class_ids, group_ids, load_face_data
-from grefel_train.data.splits import sample
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.splits import class_ids, group_ids, sample
 from grefel_train.evaluation.groups import NO_ENTRY
 from grefel_train.evaluation.label_map import describe, label_map, map_distributions
 
@@ -146,7 +146,7 @@ def with_repeats(data: EvaluationData, rows: np.ndarray) -> EvaluationData:
 def dataset_title(args: argparse.Namespace) -> str:
     """The data's name for people: of a published set, a Hub id, or the last part of a path."""
     if args.dataset_dir:
-        return DATASETS[args.dataset_format or "ferplus"]
+        return title_of(args.dataset_format)
     if args.dataset_name:
         return Path(args.dataset_name).name if Path(args.dataset_name).exists() else args.dataset_name
     return Path(args.validation_dir or args.train_dir).name

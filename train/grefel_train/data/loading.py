@@ -7,39 +7,23 @@ order come with the data and are never assumed. Labels are read column by column
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from datasets import Dataset, IterableDataset
 
-from grefel_train.data.adapters import ADAPTERS
-from grefel_train.data.adapters.ferplus import PROTOCOLS
 from grefel_train.data.columns import canonical, canonical_stream, choose_label_names, in_memory
 from grefel_train.data.sources import FaceSource, load_source
 from grefel_train.data.splits import (
-    VALIDATION_SPLITS,
     check_classes,
     choose_splits,
     class_ids,
-    group_ids,
     hold_out,
     sample,
     stratified_share,
-    training_target_column,
     with_label_noise,
 )
-
-__all__ = [
-    "FaceData",
-    "add_data_arguments",
-    "add_source_arguments",
-    "class_ids",
-    "group_ids",
-    "load_face_data",
-    "training_target_column",
-]
 
 
 @dataclass(frozen=True)
@@ -55,75 +39,10 @@ class FaceData:
     calibration: Dataset | None = None
 
 
-def add_source_arguments(add: Callable[..., Any]) -> None:
-    """The flags that say where images are, of which `load_source` and `find_image_column` make use."""
-    add("--dataset_name", help="Hub id, or a path: a file or folder that `datasets` loads or has saved.")
-    add("--dataset_config_name", help="Configuration of --dataset_name.")
-    add("--dataset_dir", help="Folder of a published set (--dataset_format).")
-    add(
-        "--dataset_format",
-        choices=list(ADAPTERS),
-        help="Layout of --dataset_dir, ferplus by default; train/adapters tells where to ask for each set.",
-    )
-    add("--image_column_name", help="Default: image, img, or the only column of images.")
-    add(
-        "--ferplus_protocol",
-        choices=PROTOCOLS[::-1],
-        default="probability",
-        help="Training target of FER+: all votes, or the class of the majority.",
-    )
-    add("--affectnet_classes", type=int, choices=[7, 8], default=8, help="7 leaves contempt out.")
-
-
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """All flags about data."""
-    add = parser.add_argument_group("data").add_argument
-    add_source_arguments(add)
-    add("--train_dir", help="Folder of training images, one folder for each class.")
-    add("--validation_dir", help="The same for validation images.")
-    add("--train_split", default="train", help="Name of the training split.")
-    add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")
-    add(
-        "--validation_fraction",
-        type=float,
-        default=0.1,
-        help="Where there is no validation split: the share of each class that is held out; 0 for none.",
-    )
-    add(
-        "--calibration_fraction",
-        type=float,
-        default=0.0,
-        help="Share of each class of the training split that is never trained on, for train/calibrate.py.",
-    )
-    add(
-        "--validation_groups",
-        nargs="+",
-        help="Hold out these groups (subjects, characters, videos) of the training split instead.",
-    )
-    add("--label_column_name", help="Default: label, labels, or the only column of class ids.")
-    add("--group_column_name", help="Column with the video or subject of an image; default: group, if any.")
-    add(
-        "--label_names",
-        nargs="+",
-        help="Classes in the order of their ids: another order than the data has, names for numbers, or the columns "
-        "of votes.",
-    )
-    add("--streaming", action=argparse.BooleanOptionalAction, default=False, help="Read training data as it comes.")
-    add(
-        "--on_bad_image",
-        choices=["error", "skip"],
-        default="error",
-        help="An unreadable image ends the run, or a neighbour takes its place.",
-    )
-    add("--label_noise", type=float, default=0.0, help="For experiments: share of training images with a wrong label.")
-    add("--max_train_samples", type=int, help="Train on so many images, drawn at random.")
-    add("--max_eval_samples", type=int, help="Validate with so many images, drawn at random.")
-
-
 def load_face_data(args: argparse.Namespace, splits: Sequence[str] = ("train", "validation")) -> FaceData:
     """
     Args:
-        args: with the flags of `add_data_arguments`.
+        args: with the flags of `arguments.add_data_arguments`.
         splits: which of "train" and "validation" are wanted; the other is None.
 
     Raises:
