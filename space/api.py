@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from grefel_hf.results import ANSWERS
 
-from .limits import MODEL
+from .limits import MODEL, VIDEO
 from .links import bounded
 from .measured import figure
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -33,7 +33,7 @@ def add_endpoints(
         outputs = [gr.JSON(label="Photos"), gr.Textbox(label="CSV"), gr.JSON(label="Not read")]
         _endpoint(many.many_photos, [several], outputs)
         outputs = [gr.JSON(label="Persons"), gr.Textbox(label="CSV"), gr.File(label="Annotated video")]
-        _endpoint(videos.video, [clip, smoothing], outputs)
+        _endpoint(videos.video, [clip, smoothing], outputs, **VIDEO)
         _endpoint(measured_figures(evaluation), [], [gr.JSON(label="Figures")], **{"queue": False})
 
 

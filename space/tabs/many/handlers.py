@@ -12,7 +12,7 @@ from grefel_hf.faces.photos import PhotoError
 
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
-from ...hardware import on_gpu
+from ...hardware import in_turns, on_gpu
 from ...limits import MAX_PHOTOS
 from ...uploads import open_photo, refuse, uploaded_file
 
@@ -90,6 +90,9 @@ class ManyPhotosHandlers:
         paths = [uploaded_file(photo) for photo in photos]
         batch = Batch([Path(path).name for path in paths])
         yield batch
+        yield from in_turns(self._fill(batch, paths))
+
+    def _fill(self, batch: Batch, paths: list[str]) -> Iterator[Batch]:
         for start in range(0, len(paths), PHOTOS_PER_CHUNK):
             images: dict[int, Image.Image] = {}
             for number, path in enumerate(paths[start : start + PHOTOS_PER_CHUNK], start):

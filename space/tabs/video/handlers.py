@@ -20,7 +20,7 @@ from grefel_hf.video.writer import write_annotated
 from ... import limits
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
-from ...hardware import on_gpu
+from ...hardware import in_turns, on_gpu
 from ...uploads import refuse, uploaded_file
 
 ANALYSED_A_SECOND = 5
@@ -108,7 +108,7 @@ class VideoHandlers:
         if not isinstance(smoothing, int | float) or not 0 <= smoothing <= MAX_SMOOTHING:
             raise refuse(f"Smoothing goes from 0 to {MAX_SMOOTHING:g} seconds.", "Smoothing")
         try:
-            yield from self._run(path, float(smoothing))
+            yield from in_turns(self._run(path, float(smoothing)))
         except VideoError as error:
             raise refuse(wording.photo_error(str(error), path), "This video cannot be read") from None
 
