@@ -27,6 +27,7 @@ from transformers.utils.logging import disable_progress_bar  # noqa: E402
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
 from grefel_hf.faces.detection import DETECTORS  # noqa: E402
 from grefel_hf.loading import BUNDLED_CHECKPOINT  # noqa: E402
+from space.api import mend_mcp_lists  # noqa: E402
 from space.guard import Guard, own_hosts  # noqa: E402
 from space.hardware import best_device  # noqa: E402
 from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
@@ -92,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         },
     )
     forget_sessions(page)
+    mend_mcp_lists(page)
     page.block_thread()
 
 
