@@ -101,7 +101,8 @@ class FacePrediction:
 class PhotoPrediction:
     """
     One photo: where it came from (None for an image given as such), its size upright in pixels, the detector that
-    looked for faces, and the faces, which may be none.
+    looked for faces, the faces, which may be none, the class names, in the model's order, and notes on what was done to
+    the photo, a sentence each.
     """
 
     source: str | None
@@ -109,6 +110,8 @@ class PhotoPrediction:
     height: int
     detector: str
     faces: list[FacePrediction]
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can hold."""
@@ -118,6 +121,7 @@ class PhotoPrediction:
             "height": self.height,
             "detector": self.detector,
             "faces": [face.to_dict() for face in self.faces],
+            "notes": list(self.notes),
         }
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -127,15 +131,15 @@ class PhotoPrediction:
 
 def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
     """
-    One row per face of all photos: source, face (number from 1) and what `face_row` gives, without the columns that
-    stay empty.
+    One row per face of all photos: source, face (number from 1) and `face_columns`, also where there is no face.
     """
     rows = [
         {"source": photo.source, "face": number} | face_row(face)
         for photo in photos
         for number, face in enumerate(photo.faces, start=1)
     ]
-    return pd.DataFrame(rows)
+    labels = next((item.labels for photo in photos for item in (photo, *photo.faces) if item.labels), ())
+    return pd.DataFrame(rows, columns=["source", "face", *face_columns(labels)])
 
 
 def face_row(face: FacePrediction) -> dict[str, Any]:

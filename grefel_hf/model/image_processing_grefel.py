@@ -1,9 +1,12 @@
 """Image processor of GReFEL: any image of one face to normalised pixel values, without torchvision."""
 
 import numpy as np
+from PIL import Image
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
+
+from .pixels import to_8_bits, to_rgb
 
 # ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -37,6 +40,14 @@ class GReFELImageProcessor(PilBackend):
     do_resize = True
     do_rescale = True
     do_normalize = True
+
+    def convert_to_rgb(self, image: Image.Image | np.ndarray, input_data_format=None) -> np.ndarray:
+        """(H, W, 3), 8 bits however deep it is: the same pixels as in training and in the predictor."""
+        if isinstance(image, Image.Image):
+            return np.array(to_rgb(image))
+        if np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
+            image = to_8_bits(image)
+        return super().convert_to_rgb(image, input_data_format=input_data_format)
 
     def _preprocess(self, images: list[np.ndarray], do_grayscale: bool | None = False, **kwargs):
         """Channels-first images (3, H, W), after the conversion to RGB."""
