@@ -60,7 +60,10 @@ def test_commands_have_programs_flags_and_files(block: Block, command: str, monk
     ("command", "reason"),
     [
         ("python train/train.py --no_such_flag 1 --output_dir OUT", "refuses"),
-        ("accelerate launch train/train.py --config train/configs/none.yaml --output_dir OUT", "no train/configs/none.yaml"),
+        (
+            "accelerate launch train/train.py --config train/configs/none.yaml --output_dir OUT",
+            "no train/configs/none.yaml",
+        ),
         ("python train/no_such_script.py", "no train/no_such_script.py"),
         ("python -m grefel_hf photo.jpg --detector best", "refuses"),
         ("make nothing", "no target nothing"),

@@ -25,8 +25,9 @@ from tqdm.auto import tqdm
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.loading import load_checkpoint, weights_file_digest
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime.networks import Network, create_network
-from grefel_hf.runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
+from grefel_hf.runtime.onnx_network import GraphMismatchError
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.loading import load_face_data
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect

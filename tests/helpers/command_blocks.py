@@ -6,9 +6,10 @@ import re
 import runpy
 import shlex
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 from tests.helpers import REPOSITORY
 
@@ -46,7 +47,12 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text()
     return [
-        Block(page, text[: match.start("language")].count("\n") + 1, *match.group("language", "text"), match["needs"] or "")
+        Block(
+            page,
+            text[: match.start("language")].count("\n") + 1,
+            *match.group("language", "text"),
+            match["needs"] or "",
+        )
         for match in BLOCK.finditer(text)
     ]
 

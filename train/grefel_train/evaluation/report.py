@@ -7,6 +7,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from grefel_hf.results import ANSWERS
 from grefel_train.evaluation import figures
 from grefel_train.evaluation.embedding_space import project
 from grefel_train.evaluation.material import Material
@@ -37,7 +38,7 @@ def draw(metrics: dict[str, Any], material: Material, seed: int, tsne_samples: i
     """All figures by name."""
     plain = metrics["plain"]
     drawn = {}
-    for part in ("primary", "corrected"):
+    for part in ANSWERS:
         drawn[f"reliability_{part}"] = figures.reliability_diagram(plain[part], part)
         drawn[f"confusion_{part}"] = figures.confusion_diagram(plain[part], part)
     drawn["recall"] = figures.recall_diagram(plain)
@@ -81,5 +82,5 @@ def render(metrics: dict[str, Any], svgs: dict[str, Markup]) -> str:
     environment.filters |= {f.__name__: f for f in (percent, points, decimal, between, sureness)}
     template = environment.get_template("report.html")
     optional = dict.fromkeys(("agreement", "groups", "mirror_averaged", "robustness")) | {"embedding_space": {}}
-    page = template.render(m=optional | metrics, svg=svgs, parts=("primary", "corrected"))
+    page = template.render(m=optional | metrics, svg=svgs, parts=ANSWERS)
     return page.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -19,7 +19,7 @@ from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, R
 from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.faces.detection import YUNET_FILE, YUNET_REPOSITORY
+from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
 from grefel_hf.remote_code import save_with_code
 from grefel_train.hub.card import REPOSITORY, model_card, read_json, read_results
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
