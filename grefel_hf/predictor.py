@@ -74,6 +74,8 @@ class FacialExpressionPredictor:
         batch_size: int = 32,
         revision: str | None = None,
         runtime: str | Path = "auto",
+        min_score: float | None = None,
+        min_face: float = 0.0,
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
@@ -85,6 +87,7 @@ class FacialExpressionPredictor:
             batch_size: faces per forward pass.
             revision: branch, tag or commit on the Hub.
             runtime: "torch", "compile", "onnx", an ONNX file, or "auto", the fastest (see `create_network`).
+            min_score, min_face: least score and size of a face (see `create_detector`).
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
@@ -94,7 +97,8 @@ class FacialExpressionPredictor:
         """
         network, processor = load_checkpoint(model, revision=revision)
         network = network.to(device)
-        return cls(network, processor, create_detector(detector), batch_size, create_network(network, runtime))
+        faces = create_detector(detector, min_score=min_score, min_face=min_face)
+        return cls(network, processor, faces, batch_size, create_network(network, runtime))
 
     def __call__(
         self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None

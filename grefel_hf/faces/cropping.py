@@ -170,7 +170,7 @@ def _eyes_apart(face: Face, least: float) -> np.ndarray | None:
     if face.eyes is None:
         return None
     eyes = np.array(face.eyes, dtype=np.float64)
-    if math.dist(*eyes) < least * _box_size(face) or abs(_slope(eyes)) > MAX_ROLL:
+    if math.dist(*eyes) < least * face.size or abs(_slope(eyes)) > MAX_ROLL:
         return None
     return eyes
 
@@ -181,18 +181,13 @@ def _slope(eyes: np.ndarray) -> float:
     return math.degrees(math.atan2(down, across))
 
 
-def _box_size(face: Face) -> float:
-    left, top, right, bottom = face.box
-    return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
-
-
 def _crop_square(face: Face, margin: float, geometry: CropGeometry | None) -> tuple[tuple[float, float], float]:
     """Centre (x, y) and side of the crop, in pixels of the photo."""
     if geometry is None:
         if face.detector not in GEOMETRIES:
             raise ValueError(f"no crop geometry for the detector {face.detector!r}: pass one (have {list(GEOMETRIES)})")
         geometry = GEOMETRIES[face.detector]
-    side = geometry.scale * _box_size(face)
+    side = geometry.scale * face.size
     eyes = centering_eyes(face)
     if eyes is not None and geometry.eye_shift is not None:
         start, shift = eyes.mean(axis=0), geometry.eye_shift

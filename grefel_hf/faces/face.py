@@ -1,5 +1,6 @@
 """What detectors give: faces in a photo, in reading order, each once."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,12 @@ class Face:
     score: float
     eyes: tuple[Point, Point] | None = None
     detector: str = "yunet"
+
+    @property
+    def size(self) -> float:
+        """The side of a square as large as the box, in pixels."""
+        left, top, right, bottom = self.box
+        return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
 
 
 def reading_order(faces: Iterable[Face]) -> list[Face]:

@@ -9,39 +9,44 @@ from ..media import file_kind
 from .links import is_link
 from .photos import PhotoError, image_suffixes, path_exists
 
+PHOTO, VIDEO, MOVING = "photo", "video", "moving picture"
+
 
 @dataclass
 class Found:
     """
-    photos: paths, and links as they are.
-    moving: GIF, WebP and PNG of several frames, which are photos, too, if only the first counts.
+    files: paths, and links as they are, with the kind of each. A moving picture (GIF, WebP or PNG of several frames) is
+        a photo, too, if only its first frame counts.
     left_out: what in a folder is none of these, and why.
     """
 
-    photos: list[Path | str] = field(default_factory=list)
-    videos: list[Path] = field(default_factory=list)
-    moving: list[Path] = field(default_factory=list)
+    files: dict[Path | str, str] = field(default_factory=dict)
     left_out: dict[Path, str] = field(default_factory=dict)
+
+    def of_kind(self, *kinds: str) -> list[Path | str]:
+        return [file for file, kind in self.files.items() if kind in kinds]
 
 
 def find_photos(paths: Iterable[str | os.PathLike]) -> list[Path | str]:
     """
-    List the photos that `paths` name; see `find_media`. A named file is kept whatever it holds.
+    List the photos that `paths` name; see `find_media`. A named file is kept whatever it holds, of a moving picture
+    the first frame counts.
 
     Raises:
         PhotoError: a path does not exist.
     """
-    return find_media(paths, keep=True).photos
+    named = set(map(str, paths := list(paths)))
+    files = find_media(paths).files
+    return [file for file, kind in files.items() if kind != VIDEO or str(file) in named]
 
 
-def find_media(paths: Iterable[str | os.PathLike], *, keep: bool = False) -> Found:
+def find_media(paths: Iterable[str | os.PathLike]) -> Found:
     """
     Sort what `paths` name by its content; a photo's suffix counts, too, so that a damaged one is not passed over.
 
     Args:
         paths: files, links and folders. A file that is nothing known counts as a photo, which reading will explain. A
             folder gives what is below it, sorted, through symbolic links, too.
-        keep: take videos and moving pictures as photos, those in folders excepted.
 
     Returns:
         Everything once, in the order of `paths`; two names of one file are one.
@@ -52,9 +57,7 @@ def find_media(paths: Iterable[str | os.PathLike], *, keep: bool = False) -> Fou
     found, seen, suffixes = Found(), set(), image_suffixes()
     for path in paths:
         if is_link(path):
-            if path not in seen:
-                seen.add(path)
-                found.photos.append(path)
+            found.files[path] = PHOTO
             continue
         path = Path(path)
         if not path_exists(path):
@@ -62,15 +65,14 @@ def find_media(paths: Iterable[str | os.PathLike], *, keep: bool = False) -> Fou
         named = not path.is_dir()
         for file in [path] if named else _files_below(path, found.left_out):
             kind, reason = _kind(file, suffixes)
-            if named and kind is None or keep and (named or kind == "moving picture"):
-                kind = "photo"
+            kind = kind or (PHOTO if named else None)
             if (real := os.path.realpath(file)) in seen:
                 continue
             seen.add(real)
             if kind is None:
                 found.left_out[file] = reason
             else:
-                {"photo": found.photos, "video": found.videos, "moving picture": found.moving}[kind].append(file)
+                found.files[file] = kind
     return found
 
 
@@ -80,8 +82,8 @@ def _kind(file: Path, suffixes: set[str]) -> tuple[str | None, str]:
     try:
         kind = file_kind(file)
     except OSError as error:
-        return ("photo" if file.suffix.lower() in suffixes else None), f"it cannot be opened: {error.strerror}"
-    return kind or ("photo" if file.suffix.lower() in suffixes else None), "no photo and no video"
+        return (PHOTO if file.suffix.lower() in suffixes else None), f"it cannot be opened: {error.strerror}"
+    return kind or (PHOTO if file.suffix.lower() in suffixes else None), "no photo and no video"
 
 
 def _files_below(folder: Path, left_out: dict[Path, str]) -> Iterator[Path]:

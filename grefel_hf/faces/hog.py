@@ -9,6 +9,8 @@ from PIL import Image
 
 from .face import DetectorUnavailableError, Face, reading_order
 
+MARGIN = 0.2  # least one of a face
+
 
 class HogDetector:
     """
@@ -18,8 +20,8 @@ class HogDetector:
     distance from the classifier's plane, 0.2 to 3 for faces) becomes the score 1 / (1 + exp(-m)), no probability.
 
     Args:
-        margin_threshold: least margin of a face. On the six group photos that it was set with, faces had 0.43 and
-            more, and what is no face 0.13 at most.
+        min_score: least score of a face; None for that of the margin 0.2. On the six group photos that it was set with,
+            faces had margins of 0.43 and more, and what is no face 0.13 at most.
 
     Raises:
         DetectorUnavailableError: dlib is missing.
@@ -28,9 +30,9 @@ class HogDetector:
     name = "hog"
     search_sides = (960, 1920)  # the photo's longer side is brought between these, in pixels
 
-    def __init__(self, margin_threshold: float = 0.2) -> None:
+    def __init__(self, min_score: float | None = None) -> None:
         self._detector = _import_dlib().get_frontal_face_detector()
-        self._threshold = margin_threshold
+        self._threshold = MARGIN if min_score is None else math.log(min_score / (1 - min_score))
         self._lock = threading.Lock()
 
     def detect(self, image: Image.Image) -> list[Face]:

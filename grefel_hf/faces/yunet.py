@@ -12,6 +12,8 @@ from .cropping import CropGeometry, crop_transform, face_roll, map_points, warp
 from .face import DetectorUnavailableError, Face, overlap, reading_order, without_overlaps
 from .yunet_networks import import_cv2, open_yunet
 
+MIN_SCORE = 0.75
+
 
 class YuNetDetector:
     """
@@ -23,8 +25,8 @@ class YuNetDetector:
 
     Args:
         model_path: face_detection_yunet_2023mar.onnx.
-        score_threshold: least score of a face. On the six group photos that it was set with, faces scored 0.81 and
-            more, and what is no face 0.72 at most.
+        min_score: least score of a face; None for 0.75. On the six group photos that this was set with, faces scored
+            0.81 and more, and what is no face 0.72 at most.
 
     Raises:
         DetectorUnavailableError: OpenCV is missing, or it cannot read the file.
@@ -38,12 +40,12 @@ class YuNetDetector:
     measure_canvas = 320
     steady_roll = 5.0  # degrees; a face that leans more is measured a second time, levelled
 
-    def __init__(self, model_path: str | os.PathLike, score_threshold: float = 0.75) -> None:
+    def __init__(self, model_path: str | os.PathLike, min_score: float | None = None) -> None:
         cv2 = import_cv2()
         if not Path(model_path).is_file():
             raise DetectorUnavailableError(f"the YuNet weights {model_path} do not exist")
         try:
-            self._network = open_yunet(str(model_path), score_threshold)
+            self._network = open_yunet(str(model_path), MIN_SCORE if min_score is None else min_score)
         except cv2.error as error:
             raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
 

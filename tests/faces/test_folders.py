@@ -42,9 +42,9 @@ def test_content_counts_and_what_is_left_out_is_named(tmp_path):
     (tmp_path / ".hidden").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     found = find_media([tmp_path])
-    assert names(found.photos, tmp_path) == ["no suffix", "photo.mp4", "still.gif", "still.png", "still.webp"]
-    assert names(found.videos, tmp_path) == ["clip.mkv", "recording"]
-    assert names(found.moving, tmp_path) == ["moves.gif", "moves.png", "moves.webp"]
+    assert names(found.of_kind("photo"), tmp_path) == ["no suffix", "photo.mp4", "still.gif", "still.png", "still.webp"]
+    assert names(found.of_kind("video"), tmp_path) == ["clip.mkv", "recording"]
+    assert names(found.of_kind("moving picture"), tmp_path) == ["moves.gif", "moves.png", "moves.webp"]
     assert {path.name: reason for path, reason in found.left_out.items()} == {
         "notes.txt": "no photo and no video",
         ".hidden": "hidden",
@@ -60,7 +60,7 @@ def test_symbolic_links_are_followed_without_loops(tmp_path):
     (data / "Happy").symlink_to("../real")
     (tmp_path / "real" / "round").symlink_to(data)
     found = find_media([data])
-    assert names(found.photos, data) == ["Happy/a.png"]
+    assert names(found.of_kind("photo"), data) == ["Happy/a.png"]
     assert list(found.left_out.values()) == ["a link to a folder that is done already"]
 
 
@@ -83,5 +83,5 @@ def test_a_closed_folder_does_not_end_the_walk(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     found = find_media([tmp_path])
-    assert names(found.photos, tmp_path) == ["a.png"]
+    assert names(found.of_kind("photo"), tmp_path) == ["a.png"]
     assert found.left_out == {tmp_path / "closed": "it cannot be listed: Permission denied"}
