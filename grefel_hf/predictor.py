@@ -176,6 +176,8 @@ class FacialExpressionPredictor:
         if is_array(source) and channel_order is None and looks_blue(crops):
             notes = (*notes, BLUE_FACES)
             logger.warning(BLUE_FACES)
+        for turn in sorted({face.turn for face in faces} - {0}):
+            notes = (*notes, f"faces stand turned by {turn} degrees and were turned back")
         return _FoundFaces(name, photo.image.size, faces, crops, notes)
 
     def _run(self, crops: list[Image.Image]) -> Iterator[dict]:
@@ -210,6 +212,7 @@ class FacialExpressionPredictor:
             landmarks=values.get("landmarks"),
             attention_map=None if attention_map is None else attention_map.sum(0),
             crop=crop,
+            turn=face.turn,
         )
 
 

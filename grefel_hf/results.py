@@ -22,7 +22,8 @@ class FacePrediction:
     """
     One face.
 
-    box: left, top, right, bottom in pixels of the upright photo.
+    box: left, top, right, bottom in pixels of the photo, turned as its EXIF tag says.
+    turn: degrees, clockwise, by which the face stands turned in it: 0, 90, 180 or 270. The crop is upright.
     detector_score: the detector's own score; not comparable between detectors.
     labels: class names, in the model's order.
     primary, corrected: probabilities (N,) of l (Eq. 9) and L_final (Eq. 19).
@@ -47,6 +48,7 @@ class FacePrediction:
     landmarks: np.ndarray | None = None
     attention_map: np.ndarray | None = None
     crop: Image.Image | None = field(default=None, repr=False)
+    turn: int = 0
 
     @property
     def label(self) -> str:
@@ -89,6 +91,7 @@ class FacePrediction:
         return {
             "box": list(self.box),
             "detector_score": self.detector_score,
+            "turn": self.turn,
             "label": self.label,
             "score": self.score,
             **{name: self.distribution(name) for name in (*DISTRIBUTIONS, "correction")},
@@ -146,11 +149,11 @@ def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
 
 def face_row(face: FacePrediction) -> dict[str, Any]:
     """
-    A face as one row of a table: box, detector_score, label, score, one column per probability
+    A face as one row of a table: box, detector_score, turn, label, score, one column per probability
     (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...) that the model has.
     """
     row = dict(zip(("left", "top", "right", "bottom"), face.box))
-    row |= {"detector_score": face.detector_score, "label": face.label, "score": face.score}
+    row |= {"detector_score": face.detector_score, "turn": face.turn, "label": face.label, "score": face.score}
     for name in reversed(DISTRIBUTIONS):
         row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
     return row | {f"confidence_{name}": value for name, value in face.confidences.items()}
@@ -158,7 +161,7 @@ def face_row(face: FacePrediction) -> dict[str, Any]:
 
 def face_columns(labels: tuple[str, ...]) -> list[str]:
     """The columns of `face_row` of a model that has every part."""
-    columns = ["left", "top", "right", "bottom", "detector_score", "label", "score"]
+    columns = ["left", "top", "right", "bottom", "detector_score", "turn", "label", "score"]
     columns += [f"{name}_{label}" for name in reversed(DISTRIBUTIONS) for label in labels]
     return columns + [f"confidence_{name}" for name in PARTS]
 

@@ -6,7 +6,7 @@ Coordinates are continuous: the pixel (column i, row j) covers [i, i + 1) x [j, 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -76,6 +76,9 @@ def crop_transform(
     Raises:
         ValueError: no geometry is known for `face.detector`, or `size` or `margin` is not positive.
     """
+    if face.turn:
+        back, upright = _upright(face)
+        return back @ crop_transform(upright, size=size, margin=margin, geometry=geometry)
     if margin <= 0 or (size is not None and size < 1):
         raise ValueError(f"size and margin must be positive, got size={size}, margin={margin}")
     if face.detector == "none" and geometry is None:
@@ -128,6 +131,16 @@ def crop_face(
         return image if tuple(face.box) == whole else image.crop(tuple(map(round, face.box)))
     pixels = size or max(1, round(_crop_square(face, margin, geometry)[1]))
     return warp(image, matrix, pixels)
+
+
+def _upright(face: Face) -> tuple[np.ndarray, Face]:
+    """A turned face in a system of coordinates in which it is upright, and the way (2, 2) from there to the photo."""
+    cos, sin = round(math.cos(math.radians(face.turn))), round(math.sin(math.radians(face.turn)))
+    back = np.array([[cos, -sin], [sin, cos]])  # y goes down, so that this turns clockwise
+    corners = np.reshape(face.box, (2, 2)) @ back  # the inverse is the transpose
+    box = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+    eyes = face.eyes and tuple(tuple(eye) for eye in (np.array(face.eyes) @ back).tolist())
+    return back, replace(face, box=box, eyes=eyes, turn=0)
 
 
 def warp(image: Image.Image, matrix: np.ndarray, size: int) -> Image.Image:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .face import DetectorUnavailableError, Face, reading_order
+from .turns import in_photo, likely_turn, turned_back
 
 MARGIN = 0.2  # least one of a face
 
@@ -36,7 +37,13 @@ class HogDetector:
         self._lock = threading.Lock()
 
     def detect(self, image: Image.Image) -> list[Face]:
-        """Find the frontal faces of an upright RGB photo, from left to right."""
+        """Find the frontal faces of an RGB photo, from left to right; where none is upright, turned ones."""
+        faces = self._upright_faces(image)
+        if not faces and (turn := likely_turn(image, self._upright_faces)):
+            faces = [in_photo(face, turn, image.size) for face in self._upright_faces(turned_back(image, turn))]
+        return reading_order(faces)
+
+    def _upright_faces(self, image: Image.Image) -> list[Face]:
         least, most = self.search_sides
         longer = max(image.size)
         scale = min(most / longer, max(1.0, min(least / longer, 4.0)))
@@ -45,7 +52,7 @@ class HogDetector:
         with self._lock:
             boxes, margins, _ = self._detector.run(np.asarray(resized), 0, self._threshold)
         across, down = image.width / size[0], image.height / size[1]
-        faces = [
+        return [
             # dlib's right and bottom are the last pixels inside
             Face(
                 (box.left() * across, box.top() * down, (box.right() + 1) * across, (box.bottom() + 1) * down),
@@ -54,7 +61,6 @@ class HogDetector:
             )
             for box, margin in zip(boxes, margins, strict=True)
         ]
-        return reading_order(faces)
 
 
 def _import_dlib() -> ModuleType:
