@@ -2,18 +2,27 @@
 GReFEL for the Hugging Face world: facial expression recognition with reliability balancing.
 
 Importing the package registers its classes, so that `AutoModel`, `AutoModelForImageClassification`,
-`AutoImageProcessor` and `pipeline("image-classification")` load its checkpoints without `trust_remote_code`.
-transformers takes classes only, not their names, so the network is imported at once; the rest when it is asked for.
+`AutoImageProcessor`, `pipeline("image-classification")` for face crops and
+`pipeline("facial-expression-recognition")` for photos load its checkpoints without `trust_remote_code`. transformers
+takes classes only, not their names, so the network is imported at once; the rest when it is asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor
-from .model.modeling_grefel import GReFELForImageClassification, GReFELModel
+from .model.modeling_grefel import (
+    GReFELForImageClassification,
+    GReFELImageClassifierOutput,
+    GReFELModel,
+    GReFELModelOutput,
+    GReFELPreTrainedModel,
+)
+from .pipeline_grefel import TASK, FacialExpressionPipeline
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +35,9 @@ AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
 AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)
 AutoModelForImageClassification.register(GReFELConfig, GReFELForImageClassification, exist_ok=True)
 AutoImageProcessor.register(GReFELConfig, image_processor_classes={"pil": GReFELImageProcessor}, exist_ok=True)
+PIPELINE_REGISTRY.register_pipeline(
+    TASK, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"
+)
 
 _MODULES = {
     "DetectorUnavailableError": ".faces.face",
@@ -40,11 +52,15 @@ _MODULES = {
 __all__ = [
     "DetectorUnavailableError",
     "FacePrediction",
+    "FacialExpressionPipeline",
     "FacialExpressionPredictor",
     "GReFELConfig",
     "GReFELForImageClassification",
+    "GReFELImageClassifierOutput",
     "GReFELImageProcessor",
     "GReFELModel",
+    "GReFELModelOutput",
+    "GReFELPreTrainedModel",
     "PhotoError",
     "PhotoFailure",
     "PhotoPrediction",

@@ -44,8 +44,7 @@ from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.flags import FlagParser
 from grefel_train.hub.public_records import public_record
-from grefel_train.run.allocator import keep_freed_memory
-from grefel_train.run.processes import leave
+from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
 

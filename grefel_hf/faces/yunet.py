@@ -26,9 +26,9 @@ class YuNetDetector:
     YuNet's eyes follow the roll of a face only from about 160 pixels (smaller faces come back nearly level), and the
     extent of its boxes changes by 15 % with size.
 
-    YuNet finds many faces that lie or stand on their head, too, with points as if they were upright, but is less sure of
-    them than of the same faces upright. Where at least half of a photo's faces leave doubt, or there is none, the other
-    turns are tried.
+    YuNet finds many faces that lie or stand on their head, too, with points as if they were upright, but is less sure
+    of them than of the same faces upright. Where at least half of a photo's faces leave doubt, or there is none, the
+    other turns are tried.
 
     Args:
         model_path: face_detection_yunet_2023mar.onnx.
@@ -81,10 +81,10 @@ class YuNetDetector:
         # Small photos are enlarged (at most fourfold), because YuNet finds little under 20 pixels. Enlarging those of
         # 640 pixels and more, too, would triple the time for faces of a dozen pixels, which show no expression.
         least, most = self.search_sides
-        fine = min(most, max(least, *image.size)) / max(image.size)
-        fine = max(
-            fine, min(1.0, self.least_across / min(image.size)) if max(image.size) > most else 0, self.least_scale
-        )
+        longer, shorter = max(image.size), min(image.size)
+        fine = min(most, max(least, longer)) / longer
+        if longer > most:
+            fine = max(fine, min(1.0, self.least_across / shorter), self.least_scale)
         coarse = max(self.coarse_side / longer, fine * self.coarse_side / most)
         for scale in dict.fromkeys(min(scale, 4.0) for scale in (fine, coarse)):
             found += self._search(image, scale)

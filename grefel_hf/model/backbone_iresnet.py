@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from transformers.utils.generic import maybe_autocast
 
 
 class IResNetUnit(nn.Module):
@@ -55,7 +56,7 @@ class IResNet(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         # In float32 even under autocast: rounding pixels would be the largest of its errors.
-        with torch.autocast(pixel_values.device.type, enabled=False):
+        with maybe_autocast(pixel_values.device.type, enabled=False):
             stem = self.stem(pixel_values)
         low = self.stage1(stem)  # (B, 3, H, W) -> (B, 64, H/2, W/2)
         middle = self.stage2(low)  # -> (B, 128, H/4, W/4)

@@ -5,10 +5,13 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-# Channels and strides of each image backbone's pyramid, and of the landmark backbone's (always MobileFaceNet).
+from .remote_code import SavedWithCode, is_copy
+
+# Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
+# whose channels `mobilefacenet_channels` sets).
 PYRAMIDS = {
     "iresnet50": {"channels": (64, 128, 256), "strides": (2, 4, 8)},
-    "mobilefacenet": {"channels": (64, 128, 512), "strides": (4, 8, 16)},
+    "mobilefacenet": {"strides": (4, 8, 16)},
 }
 
 # What differs from the defaults of `GReFELConfig`, which are grefel-small's.
@@ -38,7 +41,7 @@ def pyramid_grid(size: int, stride: int) -> int:
 
 
 @strict
-class GReFELConfig(PreTrainedConfig):
+class GReFELConfig(SavedWithCode, PreTrainedConfig):
     r"""
     Configuration of a GReFEL model. The defaults are grefel-small; `GReFELConfig.from_size("base")` is the paper's
     model. Equation numbers are those of the paper (Wasi et al., 2024).
@@ -51,6 +54,9 @@ class GReFELConfig(PreTrainedConfig):
         The crop is resized to these sides before each backbone. The three maps of both must come out equally large.
     iresnet_depths (`tuple[int, int, int]`, defaults to `(3, 4, 14)`):
         Residual units per stage of the `"iresnet50"` backbone.
+    mobilefacenet_channels, mobilefacenet_depths (`tuple[int, int, int]`, defaults to `(64, 128, 512)` and `(5, 7, 3)`):
+        Widths of the maps of every MobileFaceNet (the landmark backbone is one), and its bottlenecks per stage.
+        Published weights have the defaults.
     downsample_image_pyramid (`bool`, defaults to `True`):
         Halve each level of the image pyramid by a stride-2 convolution before the fusion.
     projection_kernel_size (`int`, defaults to 3):
@@ -90,10 +96,34 @@ class GReFELConfig(PreTrainedConfig):
     freeze_landmark_backbone (`bool`, defaults to `True`):
         Keep the landmark backbone (and its head) fixed and in eval mode during training.
     landmark_head (`bool`, defaults to `False`):
-        Whether there is a 68-point head; without one, `landmarks` is None in the output.
+        Whether there is a 68-point head; without one, `landmarks` is None in the output. It is fixed in any case.
+    save_code (`bool`, defaults to `True`):
+        Whether `save_pretrained`, `push_to_hub` and Trainer put copies of the code beside the weights, with which
+        anybody can load them by `trust_remote_code=True`.
     """
 
     model_type = "grefel"
+    code_entries = {
+        "auto_map": {
+            "AutoConfig": "configuration_grefel.GReFELConfig",
+            "AutoModel": "modeling_grefel.GReFELModel",
+            "AutoModelForImageClassification": "modeling_grefel.GReFELForImageClassification",
+        },
+        "custom_pipelines": {
+            "facial-expression-recognition": {
+                "impl": "pipeline_grefel.FacialExpressionPipeline",
+                "pt": ["AutoModelForImageClassification"],
+                "type": "image",
+            }
+        },
+    }
+    # Trainer hands metrics the logits alone: of the other fields, losses have no batch axis.
+    keys_to_ignore_at_inference = [
+        *("hidden_states", "attentions", "primary_logits", "geometric_correction", "attentive_correction"),
+        *("correction", "primary_confidence", "geometric_confidence", "attentive_confidence"),
+        *("correction_confidence", "corrected_confidence", "anchor_similarities", "embedding", "landmarks"),
+        *("attention_map", "classification_loss", "anchor_loss", "center_loss", "primary_loss", "geometric_loss"),
+    ]
 
     image_size: int = 112
     num_channels: int = 3
@@ -101,6 +131,8 @@ class GReFELConfig(PreTrainedConfig):
     image_backbone_size: int = 112
     landmark_backbone_size: int = 56
     iresnet_depths: list[int] | tuple[int, ...] = (3, 4, 14)
+    mobilefacenet_channels: list[int] | tuple[int, ...] = (64, 128, 512)
+    mobilefacenet_depths: list[int] | tuple[int, ...] = (5, 7, 3)
     downsample_image_pyramid: bool = True
     projection_kernel_size: int = 3
     fusion_channels: list[int] | tuple[int, ...] = (64, 128, 256)
@@ -136,11 +168,15 @@ class GReFELConfig(PreTrainedConfig):
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
     landmark_head: bool = False
+    save_code: bool = True
 
     def __post_init__(self, **kwargs):
         self._check_choices()
         self._check_grids()
+        if not is_copy():
+            kwargs.pop("custom_pipelines", None)  # the package has registered its own, which need no trust
         super().__post_init__(**kwargs)
+        self._check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
             raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")
 
@@ -150,6 +186,11 @@ class GReFELConfig(PreTrainedConfig):
         if size not in GREFEL_SIZES:
             raise ValueError(f"Unknown size {size!r}: choose one of {', '.join(GREFEL_SIZES)}.")
         return cls(**{**GREFEL_SIZES[size], **overrides})
+
+    @property
+    def image_backbone_channels(self) -> tuple[int, ...]:
+        """Channels of the image backbone's maps, per level."""
+        return tuple(PYRAMIDS[self.image_backbone].get("channels", self.mobilefacenet_channels))
 
     @property
     def fusion_grids(self) -> tuple[int, ...]:
@@ -167,10 +208,22 @@ class GReFELConfig(PreTrainedConfig):
         """Tokens of the ViT without CLS: all levels on the coarsest grid."""
         return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
 
+    def _check_labels(self):
+        if self.num_labels < 2:
+            raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
+        if self.problem_type not in (None, "single_label_classification"):
+            raise ValueError(
+                f"problem_type is {self.problem_type!r}: GReFEL gives one distribution over exclusive classes; for "
+                "soft labels pass distributions (batch, num_labels) as labels, and leave problem_type out."
+            )
+
     def _check_choices(self):
+        if self.num_channels != 3:
+            raise ValueError(f"num_channels is {self.num_channels}: the backbones take 3 (the image processor's RGB).")
         if self.image_backbone not in PYRAMIDS:
             raise ValueError(f"image_backbone is {self.image_backbone!r}: choose one of {', '.join(PYRAMIDS)}.")
-        for name in ("iresnet_depths", "fusion_channels", "fusion_num_heads", "window_sizes"):
+        levels = ("iresnet_depths", "mobilefacenet_channels", "mobilefacenet_depths", "fusion_channels")
+        for name in (*levels, "fusion_num_heads", "window_sizes"):
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} needs three entries, one per level, and has {len(getattr(self, name))}.")
         widths = [("hidden_size", self.hidden_size, self.num_attention_heads)]

@@ -7,6 +7,7 @@ from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
 from .pixels import to_8_bits, to_rgb
+from .remote_code import SavedWithCode
 
 # ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -21,13 +22,14 @@ class GReFELImageProcessorKwargs(ImagesKwargs, total=False):
     do_grayscale: bool
 
 
-class GReFELImageProcessor(PilBackend):
+class GReFELImageProcessor(SavedWithCode, PilBackend):
     """
-    Convert to RGB (transparency on white), optionally take the colour out, resize to a square, rescale and normalise.
+    Convert to RGB (transparency on white, deep greyscale to 8 bits), optionally take the colour out, resize to a
+    square, rescale and normalise.
 
     The crop is stretched to the square: cut it square before. Training sets without colour, FER+ among them, want
     `do_grayscale`, so that photos look at inference as faces did in training. Mean and deviation are MobileFaceNet's
-    (x - 127.5) / 128.
+    (x - 127.5) / 128. With `save_code=False` no copies of the code are saved with it.
     """
 
     valid_kwargs = GReFELImageProcessorKwargs
@@ -40,14 +42,17 @@ class GReFELImageProcessor(PilBackend):
     do_resize = True
     do_rescale = True
     do_normalize = True
+    save_code = True
+    # A list: pipelines derive the name of a video processor from a plain name, and ask whether to trust its code.
+    code_entries = {"auto_map": {"AutoImageProcessor": ["image_processing_grefel.GReFELImageProcessor"]}}
 
-    def convert_to_rgb(self, image: Image.Image | np.ndarray, input_data_format=None) -> np.ndarray:
-        """(H, W, 3), 8 bits however deep it is: the same pixels as in training and in the predictor."""
+    def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
+        """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""
         if isinstance(image, Image.Image):
-            return np.array(to_rgb(image))
+            return np.asarray(to_rgb(image))
         if np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
             image = to_8_bits(image)
-        return super().convert_to_rgb(image, input_data_format=input_data_format)
+        return super().convert_to_rgb(image, **kwargs)
 
     def _preprocess(self, images: list[np.ndarray], do_grayscale: bool | None = False, **kwargs):
         """Channels-first images (3, H, W), after the conversion to RGB."""
@@ -57,8 +62,8 @@ class GReFELImageProcessor(PilBackend):
 
 
 def to_grayscale(image: np.ndarray) -> np.ndarray:
-    """(3, H, W) to (3, H, W) with three channels alike, of the same dtype."""
-    luma = np.tensordot(LUMA, image.astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
+    """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
+    luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
     if np.issubdtype(image.dtype, np.integer):
         luma = luma.round()
     return np.broadcast_to(luma.astype(image.dtype), image.shape)

@@ -4,29 +4,53 @@ import torch
 
 from .reliability_balancing import PROBABILITY_EPSILON
 
+IGNORED_LABEL = -100  # as in torch.nn.functional.cross_entropy
+
 
 def as_distribution(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
     """
     Class ids (B,) to one-hot rows (B, N); distributions (B, N) stay as they are.
 
+    Returns:
+        (B, N) float32. A row of zeros belongs to an image without a label: its id, or each entry of its row, is -100.
+
     Raises:
-        ValueError: for another shape, or for floating point labels of shape (B,).
+        ValueError: for another shape, for floating point labels of shape (B,), for ids that are no class, and for
+            rows that have negative entries or do not sum to more than 0.
     """
     if labels.ndim == 1 and not labels.is_floating_point():
-        return torch.nn.functional.one_hot(labels.long(), num_labels).float()
+        ignored = labels == IGNORED_LABEL
+        _check(ignored | ((labels >= 0) & (labels < num_labels)), f"class ids must lie in [0, {num_labels}) or be -100")
+        target = torch.nn.functional.one_hot(labels.long().masked_fill(ignored, 0), num_labels)
+        return target.float().masked_fill(ignored[:, None], 0.0)
     if labels.ndim == 2 and labels.shape[1] == num_labels:
-        return labels.float()
+        ignored = (labels == IGNORED_LABEL).all(-1)
+        positive = (labels >= 0).all(-1) & (labels.sum(-1) > 0)
+        _check(ignored | positive, "rows of labels must have no negative entry and a sum above 0, or be all -100")
+        return labels.float().masked_fill(ignored[:, None], 0.0)
     raise ValueError(
         f"labels have shape {tuple(labels.shape)} and dtype {labels.dtype}: give class ids (B,) as integers or "
         f"distributions (B, {num_labels})."
     )
 
 
+def _check(valid: torch.Tensor, message: str):
+    """Raises ValueError unless all of (B,) are true; under a compiler, which has no values, nothing happens."""
+    if not torch.compiler.is_compiling() and valid.device.type != "meta" and not valid.all():
+        raise ValueError(f"{message}; the labels at {(~valid).nonzero().flatten().tolist()[:8]} are not")
+
+
+def mean_over_labelled(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The mean of (B,) over images with a label, those whose row of `target` (B, N) is not zero; 0 without any."""
+    labelled = target.sum(-1) > 0
+    return (values * labelled).sum() / labelled.sum().clamp_min(1)
+
+
 def classification_loss(
     distribution: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor | None = None
 ) -> torch.Tensor:
     """
-    Eq. 20: negative log-likelihood of the corrected distribution, mean over the batch.
+    Eq. 20: negative log-likelihood of the corrected distribution, mean over the images with a label.
 
     Args:
         distribution: L_final, (B, N).
@@ -35,7 +59,7 @@ def classification_loss(
     """
     log_likelihood = distribution.clamp_min(PROBABILITY_EPSILON).log()
     if class_weights is None:
-        return -(target * log_likelihood).sum(-1).mean()
+        return mean_over_labelled(-(target * log_likelihood).sum(-1), target)
     weighted = target * class_weights
     return -(weighted * log_likelihood).sum() / weighted.sum().clamp_min(PROBABILITY_EPSILON)
 
@@ -61,7 +85,7 @@ def anchor_loss(anchors: torch.Tensor, margin: float | torch.Tensor) -> torch.Te
 
 def center_loss(squared_distances: torch.Tensor, target: torch.Tensor, dimension: int) -> torch.Tensor:
     """
-    Eq. 22: squared distance per dimension to the nearest anchor of the own class, mean over the batch.
+    Eq. 22: squared distance per dimension to the nearest anchor of the own class, mean over the images with a label.
 
     Args:
         squared_distances: of the embeddings to all anchors, (B, N, K).
@@ -69,4 +93,4 @@ def center_loss(squared_distances: torch.Tensor, target: torch.Tensor, dimension
         dimension: D of the embeddings.
     """
     nearest = squared_distances.amin(-1) / dimension  # (B, N, K) -> (B, N)
-    return (target * nearest).sum(-1).mean()
+    return mean_over_labelled((target * nearest).sum(-1), target)

@@ -19,12 +19,12 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
-from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .backbone_iresnet import IResNet
 from .backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
-from .configuration_grefel import PYRAMIDS, GReFELConfig, halve
+from .configuration_grefel import GReFELConfig, halve
 from .losses import anchor_loss, as_distribution, center_loss, classification_loss
 from .reliability_balancing import (
     PROBABILITY_EPSILON,
@@ -119,6 +119,13 @@ def attend(module: nn.Module, query, key, value, attention_mask=None, dropout: f
     return attention(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False)
 
 
+def floating_dtype(layer: nn.Linear) -> torch.dtype:
+    """What a layer computes in: its weights' dtype, or float32 where they are quantized to at most a byte each."""
+    weight = layer.weight  # of dynamically quantized layers, a method
+    is_float = isinstance(weight, torch.Tensor) and weight.is_floating_point() and weight.element_size() > 1
+    return weight.dtype if is_float else torch.float32
+
+
 class GReFELMLP(nn.Module):
     """Two linear layers with an activation between them."""
 
@@ -200,21 +207,21 @@ class GReFELFeaturePyramid(nn.Module):
         super().__init__()
         self.config = config
         channels = config.fusion_channels
+        mobilefacenet = (config.mobilefacenet_channels, config.mobilefacenet_depths)
         self.image_backbone = (
-            IResNet(config.iresnet_depths) if config.image_backbone == "iresnet50" else MobileFaceNet()
+            IResNet(config.iresnet_depths) if config.image_backbone == "iresnet50" else MobileFaceNet(*mobilefacenet)
         )
-        self.landmark_backbone = MobileFaceNet()
-        self.landmark_head = MobileFaceNetLandmarkHead(config.landmark_grids[-1]) if config.landmark_head else None
+        self.landmark_backbone = MobileFaceNet(*mobilefacenet)
+        width, grid = config.mobilefacenet_channels[-1], config.landmark_grids[-1]
+        self.landmark_head = MobileFaceNetLandmarkHead(grid, width) if config.landmark_head else None
         size = config.projection_kernel_size
-        self.image_projections = self._projections(PYRAMIDS[config.image_backbone]["channels"], channels, size)
-        self.landmark_projections = self._projections(PYRAMIDS["mobilefacenet"]["channels"], channels, size)
+        self.image_projections = self._projections(config.image_backbone_channels, channels, size)
+        self.landmark_projections = self._projections(config.mobilefacenet_channels, channels, size)
         self.downsamples = nn.ModuleList(
             nn.Conv2d(c, c, 3, stride=2, padding=1) if config.downsample_image_pyramid else nn.Identity()
             for c in channels
         )
-        if config.freeze_landmark_backbone:
-            for module in self.frozen_modules():
-                module.requires_grad_(False)
+        self.train(self.training)
 
     @staticmethod
     def _projections(in_channels: tuple[int, ...], out_channels: tuple[int, ...], size: int) -> nn.ModuleList:
@@ -224,16 +231,18 @@ class GReFELFeaturePyramid(nn.Module):
         )
 
     def frozen_modules(self) -> list[nn.Module]:
-        """The landmark backbone and its head, where the config freezes them."""
-        if not self.config.freeze_landmark_backbone:
-            return []
-        return [m for m in (self.landmark_backbone, self.landmark_head) if m is not None]
+        """The landmark backbone, where the config freezes it, and its head, which no loss reaches."""
+        frozen = [self.landmark_backbone] if self.config.freeze_landmark_backbone else []
+        return frozen if self.landmark_head is None else [*frozen, self.landmark_head]
 
     def train(self, mode: bool = True) -> "GReFELFeaturePyramid":
-        """Frozen parts stay in eval mode: their batch norms must not drift."""
+        """
+        Frozen parts stay in eval mode, so that their batch norms do not drift, and without gradients: loading
+        replaces parameters by trainable ones, and `from_pretrained` ends with `eval()`.
+        """
         super().train(mode)
         for module in self.frozen_modules():
-            module.eval()
+            module.eval().requires_grad_(False)
         return self
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
@@ -335,6 +344,16 @@ class GReFELGate(nn.Module):
         return cls_token * self.excite(self.squeeze(cls_token).relu()).sigmoid()
 
 
+class GReFELBatchNorm1d(nn.BatchNorm1d):
+    """A batch of one, as an epoch may end with, has no variance: it is normalised by the running statistics."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        if self.training and hidden_states.shape[0] == 1:
+            statistics = (self.running_mean, self.running_var)
+            return nn.functional.batch_norm(hidden_states, *statistics, self.weight, self.bias, eps=self.eps)
+        return super().forward(hidden_states)
+
+
 class GReFELPrimaryHead(nn.Module):
     """Eq. 9 before the softmax: an MLP with two hidden layers, each with ReLU, batch norm and dropout."""
 
@@ -343,7 +362,7 @@ class GReFELPrimaryHead(nn.Module):
         width = config.classifier_hidden_size
         sizes = [config.hidden_size, width, width]
         self.hidden = nn.ModuleList(
-            nn.Sequential(nn.Linear(i, o), nn.ReLU(), nn.BatchNorm1d(o), nn.Dropout(config.classifier_dropout))
+            nn.Sequential(nn.Linear(i, o), nn.ReLU(), GReFELBatchNorm1d(o), nn.Dropout(config.classifier_dropout))
             for i, o in zip(sizes, sizes[1:])
         )
         self.output = nn.Linear(width, config.num_labels)
@@ -365,6 +384,10 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | type | None = None):
+        """Nothing is left to do: `save_pretrained` saves the configuration, which brings the code."""
 
     def get_input_embeddings(self) -> None:
         """There is no table that tokens are looked up in; accelerate asks when it shards a model."""
@@ -424,7 +447,8 @@ class GReFELModel(GReFELPreTrainedModel):
                 f"pixel_values have shape {tuple(pixel_values.shape)} and must have (batch, {expected[0]}, "
                 f"{expected[1]}, {expected[2]}); GReFELImageProcessor makes that of any image."
             )
-        pixel_values = pixel_values.to(self.gate.squeeze.weight.dtype)
+        # A convolution: a linear layer may be quantized.
+        pixel_values = pixel_values.to(next(self.pyramid.image_backbone.stem.parameters()).dtype)
         image_maps, landmark_maps, landmarks = self.pyramid(pixel_values)
         maps = [fuse(image, landmark) for fuse, image, landmark in zip(self.fusions, image_maps, landmark_maps)]
         hidden_states = self.embeddings(maps)
@@ -482,18 +506,18 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
         """
         encoded = self.grefel(pixel_values, **kwargs)
         # Entropies, distances and ratios of confidences need float32, whatever autocast runs around the encoder.
-        with torch.autocast(pixel_values.device.type, enabled=False):
+        with maybe_autocast(pixel_values.device.type, enabled=False):
             output, squared_distances = self._balance(encoded)
             if labels is not None:
                 self._add_losses(output, squared_distances, as_distribution(labels, self.num_labels))
         output.landmarks = encoded.landmarks
         output.hidden_states = encoded.hidden_states
         output.attentions = encoded.attentions
-        return output
+        return GReFELImageClassifierOutput(**output)  # in the order of the fields: a loss comes first
 
     def _balance(self, encoded: GReFELModelOutput) -> tuple[GReFELImageClassifierOutput, torch.Tensor | None]:
         """Primary distribution, corrections and corrected distribution; squared anchor distances (B, N, K)."""
-        dtype = self.primary_head.output.weight.dtype
+        dtype = floating_dtype(self.primary_head.output)
         tokens, embedding = encoded.last_hidden_state.to(dtype), encoded.pooler_output.to(dtype)
         primary_logits = self.primary_head(embedding).float()
         primary = primary_logits.softmax(-1)

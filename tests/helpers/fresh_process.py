@@ -27,13 +27,15 @@ with torch.no_grad():
     model = AutoModelForImageClassification.from_pretrained(source, **options).eval()
     output = model(pixels)
 pipe = pipeline("image-classification", model=source, **options)
+finder = pipeline("facial-expression-recognition", model=source, **options)
 modes = [Image.open(image).convert(mode) for mode in ("L", "RGBA", "P")]
 print(json.dumps({{
-    "modules": [type(x).__module__ for x in (config, processor, model, pipe.model, pipe.image_processor)],
+    "modules": [type(x).__module__ for x in (config, processor, model, pipe.model, pipe.image_processor, finder)],
     "embedding": embedding[0].tolist(),
     "logits": output.logits[0].tolist(),
     "pipeline": pipe(Image.open(image), top_k=3),
     "modes": pipe(modes, batch_size=2, top_k=3),
+    "faces": finder(image, detector="none"),
 }}))
 """
 WITHOUT_PACKAGE = "sys.modules['grefel_hf'] = None  # importing the package fails from here on"
@@ -57,7 +59,7 @@ def load_in_fresh_process(
     command = [sys.executable, "-P", "-c", script, str(source), str(image)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout)  # nothing else: no question whether to trust code
 
 
 def check_loaded(result: dict, model, processor, image: Path):
@@ -70,5 +72,8 @@ def check_loaded(result: dict, model, processor, image: Path):
     torch.testing.assert_close(torch.tensor(result["logits"]), expected.logits[0])
     by_label = {row["label"]: row["score"] for row in result["pipeline"]}
     assert by_label == pytest.approx({model.config.id2label[i]: p for i, p in enumerate(corrected.tolist())}, abs=1e-5)
+    (face,) = result["faces"]
+    assert face["distribution"] == pytest.approx(by_label, abs=1e-5)
+    assert [face["box"][name] for name in ("xmax", "ymax")] == list(Image.open(image).size)
     for rows in result["modes"]:
         assert sum(row["score"] for row in rows) == pytest.approx(1.0, abs=1e-5)

@@ -38,6 +38,11 @@ def test_survives_json(tmp_path):
         ({"projection_kernel_size": 2}, "1 or 3"),
         ({"anchor_temperature": 0.0}, "positive"),
         ({"num_labels": 8, "class_weights": [1.0]}, "class_weights"),
+        ({"num_labels": 1}, "num_labels is 1"),
+        ({"problem_type": "multi_label_classification"}, "problem_type"),
+        ({"problem_type": "regression"}, "problem_type"),
+        ({"num_channels": 1}, "num_channels is 1"),
+        ({"mobilefacenet_channels": (64, 128)}, "mobilefacenet_channels needs three"),
     ],
 )
 def test_what_cannot_be_built_is_refused_by_name(settings, message):

@@ -55,3 +55,17 @@ def test_center_loss_by_hand():
 def test_labels_of_another_shape_are_refused(labels):
     with pytest.raises(ValueError, match="class ids"):
         as_distribution(labels, 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.tensor([[0.5, 0.5], [0.0, 0.0]]), r"sum above 0.*at \[1\]"),
+        (torch.tensor([[1.5, -0.5], [0.5, 0.5]]), r"negative.*at \[0\]"),
+        (torch.tensor([0, 2]), r"\[0, 2\).*at \[1\]"),
+        (torch.tensor([0, -1]), r"at \[1\]"),
+    ],
+)
+def test_labels_that_are_no_distribution_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        as_distribution(labels, 2)

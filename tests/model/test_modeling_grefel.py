@@ -6,6 +6,7 @@ import pandas
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoModelForImageClassification
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELModel
 from grefel_hf.model.losses import anchor_loss, classification_loss
@@ -273,3 +274,73 @@ def test_a_learned_temperature_starts_where_the_config_says_and_is_saved(tmp_pat
     GReFELForImageClassification(tiny_config(anchor_temperature=0.25)).save_pretrained(tmp_path / "fixed")
     later = GReFELForImageClassification.from_pretrained(tmp_path / "fixed", learn_anchor_temperature=True)
     assert later.anchors.temperature.item() == pytest.approx(0.25)
+
+
+def make_models(folder):
+    """By name, the model as each way of making one gives it."""
+    GReFELForImageClassification(tiny_config(landmark_head=True)).save_pretrained(folder, max_shard_size="1MB")
+    config = GReFELConfig.from_pretrained(folder)
+    yield "built", GReFELForImageClassification(config)
+    yield "loaded", GReFELForImageClassification.from_pretrained(folder)
+    yield "loaded encoder", GReFELModel.from_pretrained(folder)
+    yield "by an Auto class", AutoModelForImageClassification.from_pretrained(folder)
+    yield "from config", AutoModelForImageClassification.from_config(config)
+    yield "dispatched", GReFELForImageClassification.from_pretrained(folder, device_map="cpu")
+    with torch.device("meta"):
+        yield "on meta", GReFELForImageClassification(config)
+    yield "of another dtype", GReFELForImageClassification.from_pretrained(folder, dtype=torch.bfloat16)
+
+
+def test_frozen_means_frozen_after_every_way_of_making_a_model(tmp_path):
+    for name, model in make_models(tmp_path):
+        for mode in (True, False):
+            pyramid = getattr(model, "grefel", model).train(mode).pyramid
+            for part in (pyramid.landmark_backbone, pyramid.landmark_head):
+                assert not any(p.requires_grad for p in part.parameters()), name
+                assert not any(m.training for m in part.modules()), name
+            assert all(p.requires_grad for p in pyramid.image_backbone.parameters()), name
+
+
+def test_with_labels_the_first_element_is_the_loss(tiny_model):
+    batch, labels = pixels(2, tiny_model.config), torch.tensor([0, 1])
+    output = tiny_model(batch, labels=labels)
+    assert output[0] is output.loss and output[1] is output.logits
+    as_tuple = tiny_model(batch, labels=labels, return_dict=False)
+    torch.testing.assert_close(as_tuple[0], output.loss)
+    assert tiny_model(batch)[0].shape == (2, 3)
+
+
+def test_images_without_a_label_do_not_count(tiny_model):
+    batch = pixels(3, tiny_model.config)
+    two = tiny_model(batch[:2], labels=torch.tensor([0, 1]))
+    for labels in (torch.tensor([0, 1, -100]), torch.tensor([[1.0, 0, 0], [0, 1, 0], [-100, -100, -100]])):
+        three = tiny_model(batch, labels=labels)
+        torch.testing.assert_close(three.classification_loss, two.classification_loss)
+        torch.testing.assert_close(three.center_loss, two.center_loss)
+    none = tiny_model(batch, labels=torch.tensor([-100, -100, -100]))
+    assert none.loss.isfinite() and none.classification_loss == 0
+
+
+@torch.no_grad()
+def test_quantized_linear_layers_run(tiny_model):
+    batch = pixels(2, tiny_model.config)
+    quantized = torch.ao.quantization.quantize_dynamic(tiny_model, {torch.nn.Linear}, dtype=torch.qint8)
+    assert not isinstance(quantized.grefel.gate.squeeze, torch.nn.Linear)
+    expected = tiny_model(batch).logits.softmax(-1)
+    torch.testing.assert_close(quantized(batch).logits.softmax(-1), expected, atol=0.05, rtol=0)
+
+
+def test_the_forward_pass_runs_on_meta():
+    with torch.device("meta"):
+        model = GReFELForImageClassification(tiny_config())
+        output = model(torch.zeros(2, 3, 64, 64), labels=torch.zeros(2, dtype=torch.long))
+    assert output.logits.shape == (2, 3) and output.loss.shape == ()
+
+
+def test_widths_and_depths_of_mobilefacenet_follow_the_config():
+    config = tiny_config(mobilefacenet_channels=(8, 16, 24), mobilefacenet_depths=(1, 2, 1), landmark_head=True)
+    model = GReFELForImageClassification(config)
+    output = model(pixels(2, config))
+    assert output.landmarks.shape == (2, 68, 2)
+    trunk = model.grefel.pyramid.landmark_backbone
+    assert [len(stage) for stage in (trunk.stage1, trunk.stage2, trunk.stage3)] == [1, 2, 2]

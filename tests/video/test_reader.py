@@ -9,7 +9,7 @@ from grefel_hf.results import PhotoPrediction
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
 from grefel_hf.video.reader import VideoError, VideoReader, oriented
-from tests.helpers.video_clips import write_clip
+from tests.helpers.video_clips import write_clip, write_sound
 
 COLOURS = np.array([[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]], np.uint8)
 
@@ -159,3 +159,34 @@ def test_nobody_gives_a_table_with_its_columns(tmp_path):
     with VideoReader(clip) as video:
         table = timelines(analyse_video(video, Nobody()))
     assert len(table) == 0 and list(table.columns) == analysis.timeline_columns(("neutral", "happiness"))
+
+
+def test_what_is_left_of_a_truncated_video_is_read(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 64, 64, 3)).astype(np.uint8)
+    path = write_clip(tmp_path / "whole.mkv", [Image.fromarray(picture) for picture in noise])
+    with VideoReader(path) as video:
+        assert len(list(video.frames())) == 30 and video.problem is None
+    half = tmp_path / "half.mkv"
+    half.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with VideoReader(half) as video:
+        assert 5 < len(list(video.frames())) < 25
+    assert "half.mkv is damaged or cut off" in video.problem and video.problem in caplog.text
+
+
+def test_what_is_no_video_is_refused(tmp_path, clip, astronaut_file):
+    playlist = tmp_path / "playlist.mp4"  # FFmpeg would read what it names
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n")
+    headless = tmp_path / "headless.mp4"
+    headless.write_bytes(clip.read_bytes()[:1500])
+    for path in (tmp_path / "nowhere.mp4", playlist, headless, astronaut_file):
+        with pytest.raises(VideoError, match=path.name):
+            VideoReader(path)
+    with pytest.raises(VideoError, match="hum.mp4 has sound only"):
+        VideoReader(write_sound(tmp_path / "hum.mp4"))
+
+
+def test_decoders_may_be_freed_in_the_middle_of_a_video(clip):
+    """With a level of its own PyAV logs from FFmpeg's threads, which then wait for Python's lock, as their end does."""
+    with VideoReader(clip) as video:
+        next(video.frames())
+    assert av.logging.get_level() is None
