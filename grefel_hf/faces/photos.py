@@ -201,7 +201,11 @@ def _from_stream(file: IO[bytes], name: str, max_pixels: int) -> Photo:
     except Image.UnidentifiedImageError as error:
         raise PhotoError(_unknown(name, head)) from error
     except Exception as error:  # decoders raise many types on a damaged header
-        raise PhotoError(f"{name} is damaged ({error}): copy or download it again") from error
+        raise PhotoError(f"{name} is damaged ({_line(error)}): copy or download it again") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _unknown(name: str, head: bytes) -> str:
@@ -280,7 +284,7 @@ def _loaded(image: Image.Image, name: str) -> tuple[Image.Image, float | None]:
     rest = _rest(image)
     if rest is not None and (missing := _missing_rows(rest)) <= 1 - LEAST_READ:
         return rest, missing
-    raise PhotoError(f"{name} is truncated or damaged ({reason}): copy or download it again") from reason
+    raise PhotoError(f"{name} is truncated or damaged ({_line(reason)}): copy or download it again") from reason
 
 
 def _rest(image: Image.Image) -> Image.Image | None:

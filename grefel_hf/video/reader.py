@@ -195,7 +195,7 @@ class VideoReader:
             for time, picture in self._pictures:
                 yield time, picture.width * picture.height, picture.copy
         except Exception as error:  # decoders raise many types on damaged data
-            self.problem = str(error)
+            self.problem = " ".join(str(error).split())
 
     def _decoded(self) -> Iterator[Any]:
         """av.VideoFrames; packets that cannot be decoded are left out, a container that breaks off ends them."""
