@@ -5,7 +5,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from .remote_code import SavedWithCode, is_copy
+from .remote_code import SavedWithCode, without_code_entries
 
 # Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
 # whose channels `mobilefacenet_channels` sets).
@@ -173,9 +173,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     def __post_init__(self, **kwargs):
         self._check_choices()
         self._check_grids()
-        if not is_copy():
-            kwargs.pop("custom_pipelines", None)  # the package has registered its own, which need no trust
-        super().__post_init__(**kwargs)
+        super().__post_init__(**without_code_entries(kwargs))
         self._check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
             raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")

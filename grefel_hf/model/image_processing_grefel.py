@@ -7,7 +7,7 @@ from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
 from .pixels import to_8_bits, to_rgb
-from .remote_code import SavedWithCode
+from .remote_code import SavedWithCode, without_code_entries
 
 # ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -45,6 +45,9 @@ class GReFELImageProcessor(SavedWithCode, PilBackend):
     save_code = True
     # A list: pipelines derive the name of a video processor from a plain name, and ask whether to trust its code.
     code_entries = {"auto_map": {"AutoImageProcessor": ["image_processing_grefel.GReFELImageProcessor"]}}
+
+    def __init__(self, **kwargs):
+        super().__init__(**without_code_entries(kwargs))
 
     def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
         """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""
