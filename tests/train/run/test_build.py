@@ -39,7 +39,7 @@ def test_weights_go_to_the_classes_of_the_same_name():
 
 def test_weights_of_another_shape_are_refused_by_name():
     with pytest.raises(ValueError, match="anchors.positions has the shape"):
-        load_weights(model_of("anger", num_anchors=4), model_of("anger"))
+        load_weights(model_of("anger", "fear", num_anchors=4), model_of("anger", "fear"))
 
 
 def test_frozen_parts_have_no_gradient_and_stay_in_eval_mode():
