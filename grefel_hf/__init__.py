@@ -3,14 +3,16 @@ GReFEL for the Hugging Face world: facial expression recognition with reliabilit
 
 Importing the package registers its classes, so that `AutoModel`, `AutoModelForImageClassification`,
 `AutoImageProcessor`, `pipeline("image-classification")` for face crops and
-`pipeline("facial-expression-recognition")` for photos load its checkpoints without `trust_remote_code`.
+`pipeline("facial-expression-recognition")` for photos load its checkpoints without `trust_remote_code`. transformers
+takes classes only, not their names, so the network is imported at once; the rest when it is asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .faces.detection import DetectorUnavailableError
-from .faces.photos import PhotoError
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor
 from .model.modeling_grefel import (
@@ -21,9 +23,13 @@ from .model.modeling_grefel import (
     GReFELPreTrainedModel,
 )
 from .pipeline_grefel import TASK, FacialExpressionPipeline
-from .predictor import FacialExpressionPredictor, PhotoFailure
-from .results import FacePrediction, PhotoPrediction, faces_table
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .faces.face import DetectorUnavailableError
+    from .faces.photos import PhotoError
+    from .predictor import FacialExpressionPredictor, PhotoFailure
+    from .results import FacePrediction, PhotoPrediction, faces_table
 
 AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
 AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)
@@ -32,6 +38,16 @@ AutoImageProcessor.register(GReFELConfig, image_processor_classes={"pil": GReFEL
 PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"
 )
+
+_MODULES = {
+    "DetectorUnavailableError": ".faces.face",
+    "FacePrediction": ".results",
+    "FacialExpressionPredictor": ".predictor",
+    "PhotoError": ".faces.photos",
+    "PhotoFailure": ".predictor",
+    "PhotoPrediction": ".results",
+    "faces_table": ".results",
+}
 
 __all__ = [
     "DetectorUnavailableError",
@@ -51,3 +67,14 @@ __all__ = [
     "__version__",
     "faces_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_MODULES[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

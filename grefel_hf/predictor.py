@@ -12,10 +12,11 @@ from PIL import Image
 
 from .bulk import overlapped
 from .faces.cropping import crop_face
-from .faces.detection import Face, FaceDetector, create_detector
+from .faces.detection import FaceDetector, create_detector
+from .faces.face import Face
 from .faces.photos import PhotoError, PhotoSource, load_photo
 from .loading import load_checkpoint
-from .results import CONFIDENCES, FacePrediction, PhotoPrediction
+from .results import PARTS, FacePrediction, PhotoPrediction
 from .runtime.networks import Network, TorchNetwork, create_network
 
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and
@@ -165,9 +166,7 @@ class FacialExpressionPredictor:
         return PhotoPrediction(found.source, width, height, self.detector.name, faces)
 
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
-        confidences = {
-            name: float(values[f"{name}_confidence"]) for name in CONFIDENCES if f"{name}_confidence" in values
-        }
+        confidences = {name: float(values[f"{name}_confidence"]) for name in PARTS if f"{name}_confidence" in values}
         attention_map = values.get("attention_map")  # (levels, S, S)
         return FacePrediction(
             box=face.box,

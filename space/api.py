@@ -8,6 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from grefel_hf.results import ANSWERS
+
 from .links import bounded
 from .measured import figure
 from .parts import MODEL
@@ -47,7 +49,7 @@ def measured_figures(evaluation: dict[str, Any]) -> Callable[[], dict[str, Any]]
             The data set, and for primary (without balancing) and corrected (with it) accuracy, macro_recall,
             expected_calibration_error, samples and recall_by_class; empty where nothing was measured.
         """
-        parts = {name: figure(evaluation, "plain", name) or {} for name in ("primary", "corrected")}
+        parts = {name: figure(evaluation, "plain", name) or {} for name in ANSWERS}
         return {
             "measured_on": {key: evaluation.get(key) for key in ("dataset", "split", "protocol")},
             **{name: {key: part[key] for key in FIGURES if key in part} for name, part in parts.items()},

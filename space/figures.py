@@ -12,7 +12,7 @@ import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.palette import class_colours
-from grefel_hf.results import DISTRIBUTIONS, FacePrediction
+from grefel_hf.results import DISTRIBUTIONS, PARTS, FacePrediction
 
 from . import sentences as wording
 from .images import CROP_SIDE, attention_uri, jpeg_uri
@@ -20,7 +20,6 @@ from .images import CROP_SIDE, attention_uri, jpeg_uri
 AXIS = (0, 50, 100)  # ticks of every probability axis, in per cent
 # From this share of the strongest colour on, the heat map's figures change from dark to light (or light to dark).
 FULL = 0.696
-CONFIDENCE_PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
 
 
 def distribution_bars(face: FacePrediction, part: str, *, size: str) -> str:
@@ -72,7 +71,7 @@ def confidence_table(face: FacePrediction) -> str:
         f"<span>{wording.confidence_words(value)}</span></div></td>"
         f"<td>{wording.percent(shares[part]) if part in shares else '–'}</td></tr>"
         for part, value in face.confidences.items()
-        if part in CONFIDENCE_PARTS
+        if part in PARTS
     )
     return (
         '<table class="gf-confidence"><thead><tr><th scope="col">Part</th><th scope="col">Confidence, 0 to 1</th>'

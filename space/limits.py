@@ -1,6 +1,7 @@
 """What one request may cost. Every refusal names the limit."""
 
-from grefel_hf.faces.detection import Face, FaceDetector
+from grefel_hf.faces.detection import FaceDetector
+from grefel_hf.faces.face import Face
 
 MAX_UPLOAD_MB = 64  # a file that is larger is refused while it comes in
 MAX_PHOTO_MB = 20

@@ -1,8 +1,8 @@
 """
 Screenshots of each feature of the page, wide and phone, light and dark: look at them after a change.
 
-    python tests/screenshots.py FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL] [--only NAME ...]
-    python tests/screenshots.py --readme docs/page.png
+    python -m tests.screenshots FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL] [--only NAME ...]
+    python -m tests.screenshots --readme docs/page.png
 """
 
 import argparse

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from grefel_hf import GReFELForImageClassification
 from grefel_hf.files import write_text
+from grefel_hf.results import ANSWERS
 from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
@@ -117,7 +118,7 @@ def summarize(folders: list[Path]) -> dict:
     """Figures of one arm over its seeds: every value, mean and standard deviation (None for a single seed)."""
     measured = [last_measured(folder) for folder in folders]
     summary = {"samples": measured[0]["corrected"]["samples"]}
-    for branch in ("primary", "corrected"):
+    for branch in ANSWERS:
         summary[branch] = {}
         for figure in FIGURES:
             values = [entry[branch][figure] for entry in measured]

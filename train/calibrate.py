@@ -26,6 +26,7 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
     squared_anchor_distances,
 )
+from grefel_hf.results import PARTS
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.data.loading import load_face_data
@@ -35,7 +36,7 @@ from grefel_train.evaluation.metrics import classification_metrics
 from grefel_train.flags import FlagParser
 from grefel_train.run.saving import save_model
 
-BRANCHES = ("primary", "geometric", "attentive")
+BRANCHES = PARTS[:3]
 
 
 def parse_args(argv=None) -> argparse.Namespace:

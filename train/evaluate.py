@@ -25,8 +25,9 @@ from tqdm.auto import tqdm
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.loading import load_checkpoint, weights_file_digest
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime.networks import Network, create_network
-from grefel_hf.runtime.onnx_session import GraphMismatchError, OnnxUnavailableError
+from grefel_hf.runtime.onnx_network import GraphMismatchError
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.loading import load_face_data
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
@@ -43,8 +44,7 @@ from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.flags import FlagParser
 from grefel_train.hub.public_records import public_record
-from grefel_train.run.allocator import keep_freed_memory
-from grefel_train.run.processes import leave
+from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
 

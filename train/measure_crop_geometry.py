@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from grefel_hf.faces.cropping import centering_eyes, crop_face, face_roll
-from grefel_hf.faces.detection import DetectorUnavailableError, Face, FaceDetector, create_detector
+from grefel_hf.faces.detection import FaceDetector, create_detector
+from grefel_hf.faces.face import DetectorUnavailableError, Face
 from grefel_hf.faces.photos import find_photos, load_photo
 from grefel_train.data.contact_sheet import Tile, contact_sheet
 

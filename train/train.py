@@ -37,13 +37,12 @@ from grefel_train.data.loading import FaceData, load_face_data
 from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
 from grefel_train.run import arguments
-from grefel_train.run.allocator import keep_freed_memory
 from grefel_train.run.averages import WeightAverage
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, build_schedule
 from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
 from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
 from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
-from grefel_train.run.processes import leave
+from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import run_origin
 
 # What is wrong with the settings, the data or the disk, rather than with this program.

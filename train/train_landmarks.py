@@ -32,7 +32,7 @@ from grefel_train.data.adapters.ferplus import load_ferplus
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.landmarks.metrics import landmark_report
 from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
-from grefel_train.run.allocator import keep_freed_memory
+from grefel_train.run.processes import keep_freed_memory
 
 
 def parse_args(argv=None) -> argparse.Namespace:

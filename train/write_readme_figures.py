@@ -8,13 +8,18 @@ replaces what stands between the two marks; figures that belong to other weights
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from grefel_hf.files import write_text
+from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_train.evaluation.words import reliability_points
-from grefel_train.hub.card import REPOSITORY, bullet, evaluated_figures, metric_table, paragraph, read_json
+from grefel_train.flags import FlagParser
+from grefel_train.hub import prose
+from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_json
 
-CHECKPOINT = REPOSITORY / "grefel_hf" / "checkpoints" / "grefel-small"
 README = REPOSITORY / "README.md"
+TEMPLATE = Path(prose.__file__).with_name("readme_figures.md")
 START, END = "<!-- figures: train/write_readme_figures.py writes them -->\n", "<!-- /figures -->"
 
 
@@ -26,15 +31,14 @@ def section(model: Path) -> str:
         OSError, ValueError: there is no evaluation.json, or it was not made from these weights.
     """
     metrics = read_json(model / "evaluation.json", must_exist=True)
-    figures = evaluated_figures(model, metrics, model.name)
-    introduction = (
-        f"Measured on {metrics['summary']['samples']:,} face crops of {figures.dataset}, {figures.split} split, with "
-        "what chance may have done to it in brackets (95 % intervals). People's labels count as the truth, though "
-        "people often disagree. This split also chose the best epoch of the training, so the figures are a little "
-        "kinder than those on other faces would be."
+    figures = evaluated_figures(model, metrics)
+    return prose.rendered(
+        TEMPLATE,
+        samples=metrics["summary"]["samples"],
+        figures=figures,
+        points=reliability_points(metrics),
+        table=metric_table(figures),
     )
-    points = "\n".join(map(bullet, reliability_points(metrics)))
-    return f"{paragraph(introduction)}\n\n{points}\n\n{metric_table(figures)}\n"
 
 
 def replaced(readme: str, text: str) -> str:
@@ -46,13 +50,16 @@ def replaced(readme: str, text: str) -> str:
     return before + start + text + end + after
 
 
-def main(argv=None):
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return FlagParser(description=__doc__).parse_args(argv)
+
+
+def main(args: argparse.Namespace):
     try:
-        README.write_text(replaced(README.read_text(), section(CHECKPOINT)))
+        write_text(README, replaced(README.read_text(), section(BUNDLED_CHECKPOINT)))
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot write the README's figures: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    main(parse_args())

@@ -1,1 +1,1 @@
-"""The command line, `python -m grefel_hf`."""
+"""The command line, `grefel` or `python -m grefel_hf`."""

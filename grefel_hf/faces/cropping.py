@@ -7,13 +7,11 @@ Coordinates are continuous: the pixel (column i, row j) covers [i, i + 1) x [j, 
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    from .detection import Face
+from .face import Face
 
 # Distance between the eyes in units of the box size (median 0.40; 2 % of FER+ below 0.26): it shrinks as a face turns
 # to the side. The slope of the eyes is the roll down to the first figure; FER+ crops lie around the eyes down to the
@@ -48,19 +46,19 @@ GEOMETRIES: dict[str, CropGeometry] = {
 }
 
 
-def centering_eyes(face: "Face") -> np.ndarray | None:
+def centering_eyes(face: Face) -> np.ndarray | None:
     """The eyes (2, 2), one (x, y) a row, if the crop is to lie around them; None for its box."""
     return _eyes_apart(face, CENTER_EYE_DISTANCE)
 
 
-def face_roll(face: "Face") -> float:
+def face_roll(face: Face) -> float:
     """Roll of a face in degrees, positive when the eye on the right of the picture is lower; 0 if unknown."""
     eyes = _eyes_apart(face, ROLL_EYE_DISTANCE)
     return 0.0 if eyes is None else _slope(eyes)
 
 
 def crop_transform(
-    face: "Face", *, size: int | None = None, margin: float = 1.0, geometry: CropGeometry | None = None
+    face: Face, *, size: int | None = None, margin: float = 1.0, geometry: CropGeometry | None = None
 ) -> np.ndarray:
     """
     The affine map from the crop that `crop_face` makes with the same arguments back to the photo.
@@ -101,7 +99,7 @@ def crop_transform(
 
 def crop_face(
     image: Image.Image,
-    face: "Face",
+    face: Face,
     *,
     size: int | None = None,
     margin: float = 1.0,
@@ -167,7 +165,7 @@ def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def _eyes_apart(face: "Face", least: float) -> np.ndarray | None:
+def _eyes_apart(face: Face, least: float) -> np.ndarray | None:
     """The eyes (2, 2) of a face, if they are `least` box sizes apart and their slope is plausible."""
     if face.eyes is None:
         return None
@@ -183,12 +181,12 @@ def _slope(eyes: np.ndarray) -> float:
     return math.degrees(math.atan2(down, across))
 
 
-def _box_size(face: "Face") -> float:
+def _box_size(face: Face) -> float:
     left, top, right, bottom = face.box
     return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
 
 
-def _crop_square(face: "Face", margin: float, geometry: CropGeometry | None) -> tuple[tuple[float, float], float]:
+def _crop_square(face: Face, margin: float, geometry: CropGeometry | None) -> tuple[tuple[float, float], float]:
     """Centre (x, y) and side of the crop, in pixels of the photo."""
     if geometry is None:
         if face.detector not in GEOMETRIES:

@@ -8,11 +8,13 @@ right and left corner of the mouth as the person has them, x and y each; the sco
 import logging
 import threading
 from collections import OrderedDict
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
-from ..runtime.onnx_session import OnnxUnavailableError, cpu_session
+from ..onnx_session import OnnxUnavailableError, cpu_session
+from .face import DetectorUnavailableError
 
 logger = logging.getLogger("grefel_hf")
 
@@ -27,6 +29,20 @@ class YuNetNetwork(Protocol):
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """BGR pixels (H, W, 3) uint8 to faces (n, 15)."""
         ...
+
+
+def import_cv2() -> ModuleType:
+    """
+    Raises:
+        DetectorUnavailableError: OpenCV is missing or too old.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise DetectorUnavailableError(f"YuNet needs OpenCV ({error}): pip install opencv-python-headless") from error
+    if not hasattr(cv2, "FaceDetectorYN"):
+        raise DetectorUnavailableError("YuNet needs OpenCV 4.8 or later: pip install -U opencv-python-headless")
+    return cv2
 
 
 def open_yunet(weights: str, score_threshold: float) -> YuNetNetwork:
@@ -71,24 +87,30 @@ class OnnxYuNet:
         padded = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         values = self._session.run(self._outputs, {self._input: cv2.dnn.blobFromImage(padded)})
         maps = {name: value[0] for name, value in zip(self._outputs, values)}  # (1, cells, channels) each
-        rows = np.concatenate([self._decode(maps, stride, padded.shape[1] // stride) for stride in STRIDES])
+        rows = np.concatenate([decoded(maps, stride, padded.shape[1] // stride, self._threshold) for stride in STRIDES])
         boxes, scores = rows[:, :4].astype(int).tolist(), rows[:, 14].tolist()
         kept = cv2.dnn.NMSBoxes(boxes, scores, self._threshold, OVERLAP, top_k=MAX_CANDIDATES)
         return rows[np.asarray(kept, int).ravel()]
 
-    def _decode(self, maps: dict[str, np.ndarray], stride: int, columns: int) -> np.ndarray:
-        """The cells of one map (row-major) whose score reaches the threshold, as rows (n, 15)."""
-        kinds = (f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps"))
-        face, objectness, box, points = (
-            maps[kind] for kind in kinds
-        )  # (cells, 1), (cells, 1), (cells, 4), (cells, 10)
-        scores = np.sqrt(face.clip(0, 1) * objectness.clip(0, 1))[:, 0]
-        (found,) = np.nonzero(scores >= self._threshold)
-        cells = np.stack([found % columns, found // columns], -1).astype(np.float32)  # (n, 2): x, y
-        center = (cells + box[found, :2]) * stride
-        size = np.exp(box[found, 2:]) * stride
-        points = (points[found].reshape(-1, 5, 2) + cells[:, None]) * stride
-        return np.concatenate([center - size / 2, size, points.reshape(-1, 10), scores[found, None]], -1)
+
+def decoded(maps: dict[str, np.ndarray], stride: int, columns: int, threshold: float) -> np.ndarray:
+    """
+    Args:
+        maps: what the network gives, (cells, channels) each, cells row by row; those of `stride` are used.
+        columns: cells in a row.
+
+    Returns:
+        The cells whose score reaches the threshold, as rows (n, 15): see the head of this file.
+    """
+    # (cells, 1), (cells, 1), (cells, 4), (cells, 10)
+    face, objectness, box, points = (maps[f"{kind}_{stride}"] for kind in ("cls", "obj", "bbox", "kps"))
+    scores = np.sqrt(face.clip(0, 1) * objectness.clip(0, 1))[:, 0]
+    (found,) = np.nonzero(scores >= threshold)
+    cells = np.stack([found % columns, found // columns], -1).astype(np.float32)  # (n, 2): x, y
+    center = (cells + box[found, :2]) * stride
+    size = np.exp(box[found, 2:]) * stride
+    points = (points[found].reshape(-1, 5, 2) + cells[:, None]) * stride
+    return np.concatenate([center - size / 2, size, points.reshape(-1, 10), scores[found, None]], -1)
 
 
 class OpenCVYuNet:

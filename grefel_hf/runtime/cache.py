@@ -10,15 +10,9 @@ from huggingface_hub import constants
 from ..files import whole_file
 from ..loading import tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
+from ..onnx_session import import_onnxruntime
 from ..version import __version__
-from .onnx_session import (
-    GraphMismatchError,
-    OnnxNetwork,
-    check_graph,
-    import_onnx_packages,
-    import_onnxruntime,
-    onnx_graph,
-)
+from .onnx_network import GraphMismatchError, OnnxNetwork, check_graph, import_onnx_packages, onnx_graph
 
 KEPT_GRAPHS = 8  # the least recently written go
 DIGEST_SIZE = hashlib.sha256().digest_size

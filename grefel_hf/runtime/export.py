@@ -25,11 +25,11 @@ from ..faces.photos import find_photos, load_photo
 from ..files import whole_file
 from ..loading import BUNDLED_CHECKPOINT, load_checkpoint, tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
-from .onnx_session import (
+from ..onnx_session import OnnxUnavailableError
+from .onnx_network import (
     WEIGHTS_KEY,
     GraphMismatchError,
     OnnxNetwork,
-    OnnxUnavailableError,
     check_graph,
     import_onnx_packages,
     onnx_graph,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .onnx_session import INPUT
+from .onnx_network import INPUT
 
 # Convolutions and linear layers of the encoder; balancing (distances, entropies) and the heads stay in float.
 QUANTIZED_OPERATIONS = ("Conv", "Gemm", "MatMul")

@@ -10,8 +10,9 @@ import torch
 
 from ..loading import tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification
+from ..onnx_session import OnnxUnavailableError
 from .cache import cached_network
-from .onnx_session import OnnxNetwork, OnnxUnavailableError
+from .onnx_network import OnnxNetwork
 from .rewriting import fold_batch_norms
 
 logger = logging.getLogger("grefel_hf")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..faces.detection import Box
+from ..faces.face import Box
 
 # A face is the same one if its centre moved less than this, in units of its size, and its size changed less than so.
 LEAST_REACH = 0.6

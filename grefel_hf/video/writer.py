@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..faces.detection import Box
+from ..faces.face import Box
+from ..files import whole_file
 from ..palette import class_colours
 from .analysis import TrackedFace, VideoFrame
 from .reader import FORMATS, VideoError, VideoReader, import_av
@@ -40,25 +40,24 @@ def write_annotated(frames: Iterable[VideoFrame], path: str | Path, video: Video
     """
     path = Path(path)
     check_container(path)
-    partial = path.with_name(path.name + ".partial")
     av = import_av()
     writer = None
     try:
-        for frame in frames:
-            picture = annotate(frame.picture(), frame.faces)
-            if writer is None:
-                writer = _Writer(partial, CONTAINERS[path.suffix.lower()], picture.size, video)
-            writer.add(picture, frame.time)
-            yield frame
-        if writer is not None:
-            writer.finish()
-            os.replace(partial, path)
+        with whole_file(path) as partial:
+            try:
+                for frame in frames:
+                    picture = annotate(frame.picture(), frame.faces)
+                    if writer is None:
+                        writer = _Writer(partial, CONTAINERS[path.suffix.lower()], picture.size, video)
+                    writer.add(picture, frame.time)
+                    yield frame
+                if writer is not None:
+                    writer.finish()
+            finally:
+                if writer is not None:
+                    writer.close()
     except av.FFmpegError as error:
         raise VideoError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if writer is not None:
-            writer.close()
-        partial.unlink(missing_ok=True)
 
 
 def check_container(path: Path):

@@ -16,7 +16,7 @@ from grefel_hf.faces.cropping import (
     map_points,
     warp,
 )
-from grefel_hf.faces.detection import Face
+from grefel_hf.faces.face import Face
 
 PLAIN = CropGeometry(scale=1.0, shift=0.0)
 

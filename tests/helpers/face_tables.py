@@ -1,6 +1,5 @@
 """Saved datasets of faces for the tests of loading and of reading."""
 
-
 import datasets
 from datasets import Dataset, DatasetDict
 from PIL import Image

@@ -10,7 +10,7 @@ from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, G
 from grefel_hf.runtime import export
 from grefel_hf.runtime.export import calibration_images, evenly, main, pixel_batches
 from grefel_hf.runtime.networks import TorchNetwork
-from grefel_hf.runtime.onnx_session import OnnxNetwork
+from grefel_hf.runtime.onnx_network import OnnxNetwork
 from tests.helpers.tiny import tiny_config
 
 onnx = pytest.importorskip("onnx")

@@ -11,15 +11,10 @@ import torch
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.faces.detection import NoDetector
+from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime import cache as onnx_cache
 from grefel_hf.runtime.networks import TorchNetwork, create_network
-from grefel_hf.runtime.onnx_session import (
-    GraphMismatchError,
-    OnnxNetwork,
-    OnnxUnavailableError,
-    check_graph,
-    onnx_graph,
-)
+from grefel_hf.runtime.onnx_network import GraphMismatchError, OnnxNetwork, check_graph, onnx_graph
 from tests.helpers.tiny import tiny_config
 
 pytest.importorskip("onnxruntime")

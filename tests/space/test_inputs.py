@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 from PIL import Image, ImageOps
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.faces.detection import Face
+from grefel_hf.faces.face import Face
 from space import limits
 from space.limits import LargestFaces
 from space.tabs.live.handlers import decode_frame

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grefel_hf.faces.detection import Face
+from grefel_hf.faces.face import Face
 from measure_crop_geometry import FACE_SIDE, Placed, draw_sheet, measure, measure_detector, place
 
 

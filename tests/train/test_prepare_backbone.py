@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import prepare_backbone
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet
-from grefel_train.backbones.tflite import Convolution, Graph, Operator, evaluate_graph, read_convolutions
+from grefel_train.backbones.tflite import Convolution, Graph, Operator, read_convolutions
 
 TFLITE = os.environ.get("GREFEL_MOBILEFACENET_TFLITE")
 needs_tflite = pytest.mark.skipif(not TFLITE, reason="GREFEL_MOBILEFACENET_TFLITE names no MobileFaceNet.tflite")
@@ -32,19 +32,19 @@ def random_convolutions(model: MobileFaceNet) -> list[Convolution]:
 
 
 def prelu_graph(constant: np.ndarray, swapped: bool = False) -> Graph:
-    """A stride-2 convolution of 3 to 4 channels, SAME padding, and a PReLU written as the converter writes it."""
+    """A stride-2 convolution of 3 to 4 channels, and a PReLU written as the converter writes it."""
     random = np.random.default_rng(0)
     weight = random.standard_normal((4, 3, 3, 3)).astype(np.float32)  # (out, k, k, in)
     bias = random.standard_normal(4).astype(np.float32)
     operators = [
-        Operator("CONV_2D", [0, 1, 2], [3], stride=2, same_padding=True),
+        Operator("CONV_2D", [0, 1, 2], [3], stride=2),
         Operator("RELU", [3], [4]),
         Operator("ABS", [3], [5]),
         Operator("SUB", [5, 3] if swapped else [3, 5], [6]),
         Operator("MUL", [7, 6], [8]),
         Operator("ADD", [4, 8], [9]),
     ]
-    return Graph(operators, {1: weight, 2: bias, 7: constant}, 0, 9)
+    return Graph(operators, {1: weight, 2: bias, 7: constant})
 
 
 def test_unfolding_keeps_the_function_and_sets_the_statistics():
@@ -105,16 +105,14 @@ def test_folding_a_linear_pointwise_convolution():
         prepare_backbone.fold_pointwise(second, first)
 
 
-def test_slope_is_twice_the_constant_and_same_padding_is_uneven():
+def test_slope_is_twice_the_constant():
     constant = np.array([0.1, -0.2, 0.0, 0.5], dtype=np.float32)
-    graph = prelu_graph(constant)
-    (convolution,) = read_convolutions(graph)
+    (convolution,) = read_convolutions(prelu_graph(constant))
     torch.testing.assert_close(convolution.slope, torch.tensor([0.2, -0.4, 0.0, 1.0]))
-    images = torch.randn(2, 3, 8, 8)
-    expected = F.conv2d(F.pad(images, (0, 1, 0, 1)), convolution.weight, convolution.bias, stride=2)
-    expected = F.prelu(expected, convolution.slope)
-    found = evaluate_graph(graph, images)[graph.output].permute(0, 3, 1, 2)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    maps = torch.randn(2, 4, 8, 8)
+    expected = maps.clamp(min=0) + torch.from_numpy(constant)[:, None, None] * (maps - maps.abs())
+    torch.testing.assert_close(F.prelu(maps, convolution.slope), expected)
+    assert convolution.weight.shape == (4, 3, 3, 3) and convolution.stride == 2 and convolution.groups == 1
 
 
 def test_a_relu_that_is_no_prelu_is_refused():

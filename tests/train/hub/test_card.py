@@ -8,8 +8,8 @@ import yaml
 from huggingface_hub import ModelCard
 
 from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
-from grefel_train.hub.card import NOT_MEASURED, main, model_card, read_results
-from tests.helpers.trained_run import MACHINE, results, write_run
+from grefel_train.hub.card import model_card, read_results
+from tests.helpers.trained_run import results, write_run
 
 
 def read(name: str) -> dict:
@@ -142,7 +142,7 @@ def test_data_sets_and_their_terms(best, arguments, kind, terms):
 def test_averaging_after_the_run_is_told(best):
     parts = [{"model": "runs/a/best", "weight": 0.7}, {"model": "runs/b/best", "weight": 0.3}]
     text = words(model_card(best, None, {**results(), "best": None, "averaged": parts}))
-    assert "runs/a/best 70 %, runs/b/best 30 %" in text and NOT_MEASURED in text
+    assert "runs/a/best 70 %, runs/b/best 30 %" in text and "Nothing was measured" in text
 
 
 def test_slimming_after_the_run_is_told(best):
@@ -158,16 +158,6 @@ def test_training_is_told_as_it_was(best):
     assert "from commit 0123456789ab with uncommitted changes" in text
     assert "averaged over steps" not in text
     assert "averaged over steps" in words(model_card(best, None, results(ema_decay=0.9)))
-
-
-def test_script_writes_the_card_without_paths_of_the_machine(best, tmp_path, monkeypatch):
-    folder = shutil.copytree(best, tmp_path / "mine")
-    arguments = ["model_card.py", "--model", str(folder), "--training", str(best.parent / "all_results.json")]
-    monkeypatch.setattr("sys.argv", [*arguments, "--license", "cc-by-nc-4.0"])
-    main()
-    card = (folder / "README.md").read_text()
-    assert "# mine\n" in card and "license: cc-by-nc-4.0" in card
-    assert MACHINE not in card and str(tmp_path) not in card
 
 
 def test_results_of_other_programs_are_refused(tmp_path):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 import push_to_hub
 from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_train.hub.push import PushError, make_repository, push_model, push_space
+from tests.helpers import REPOSITORY
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, running_hub
 from tests.helpers.trained_run import MACHINE, RESULTS, SECRET, write_run
 
@@ -263,6 +264,8 @@ def test_space_has_the_page_and_reads_the_model(hub, best):
     assert hub.repositories["spaces", "user/page"].variables == {"GREFEL_MODEL": "user/grefel"}
     files = hub.files("user/page", kind="spaces")
     assert files.keys() >= {"app.py", "requirements.txt", "space/page.py", "space/page.css", "grefel_hf/__init__.py"}
+    modules = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "grefel_hf").rglob("*.py")}
+    assert files.keys() >= modules
     assert not [path for path in files if path.startswith(("grefel_hf/checkpoints", "train")) or path.endswith(".pyc")]
     metadata = yaml.safe_load(files["README.md"].decode().split("---\n")[1])
     assert metadata["sdk"] == "gradio" and metadata["app_file"] == "app.py"

@@ -1,26 +1,19 @@
 """
-Reads float TensorFlow Lite graphs: their operators, their convolutions as PyTorch has them, and what they compute.
+Reads float TensorFlow Lite graphs: their operators, their convolutions as PyTorch has them, and what LiteRT computes.
 
-Not a general converter: it knows the operators that MobileFaceNet.tflite is made of and refuses any other.
+Not a general converter: of PReLU it knows the form that MobileFaceNet.tflite has, and refuses any other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tflite
 import torch
-from torch.nn import functional as F
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-OPERATOR_NAMES = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-OPTION_TYPES = {
-    "CONV_2D": tflite.Conv2DOptions,
-    "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
-    "ADD": tflite.AddOptions,
-    "SUB": tflite.SubOptions,
-    "MUL": tflite.MulOptions,
-}
-DTYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.INT32: np.int32}
+OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+DTYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32}
 
 
 @dataclass
@@ -31,17 +24,18 @@ class Operator:
     inputs: list[int]
     outputs: list[int]
     stride: int = 1
-    same_padding: bool = False
 
 
 @dataclass
 class Graph:
-    """Operators in the order they run in, and the constant tensors, in TensorFlow's layouts, by number."""
+    """
+    Operators in the order they run in, and the constant tensors, in TensorFlow's layouts, by number; `file` is what
+    they were read from.
+    """
 
     operators: list[Operator]
     constants: dict[int, np.ndarray]
-    input: int
-    output: int
+    file: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -56,35 +50,35 @@ class Convolution:
 
 
 def read_graph(path: str | Path) -> Graph:
-    """Reads the only subgraph of a .tflite file."""
-    model = tflite.Model.GetRootAsModel(Path(path).read_bytes(), 0)
-    subgraph = model.Subgraphs(0)
+    """
+    Reads the only subgraph of a .tflite file.
+
+    Raises:
+        ValueError: a convolution or sum that PyTorch has in another form.
+    """
+    file = Path(path).read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(file, 0)
+    (subgraph,) = model.subgraphs
     constants = {}
-    for number in range(subgraph.TensorsLength()):
-        tensor = subgraph.Tensors(number)
-        buffer = model.Buffers(tensor.Buffer())
-        if buffer.DataLength():
-            array = np.frombuffer(buffer.DataAsNumpy().tobytes(), DTYPES[tensor.Type()])
-            constants[number] = array.reshape(tensor.ShapeAsNumpy()).copy()
-    operators = [_read_operator(model, subgraph.Operators(i)) for i in range(subgraph.OperatorsLength())]
-    return Graph(operators, constants, int(subgraph.Inputs(0)), int(subgraph.Outputs(0)))
+    for number, tensor in enumerate(subgraph.tensors):
+        data = model.buffers[tensor.buffer].data
+        if data is not None and len(data):
+            constants[number] = np.array(data, np.uint8).view(DTYPES[tensor.type]).reshape(tensor.shape)
+    return Graph([_read_operator(model, operator) for operator in subgraph.operators], constants, file)
 
 
-def _read_operator(model: tflite.Model, operator: tflite.Operator) -> Operator:
-    name = OPERATOR_NAMES[model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()]
-    result = Operator(name, operator.InputsAsNumpy().tolist(), operator.OutputsAsNumpy().tolist())
-    if name not in OPTION_TYPES:
-        return result
-    options, table = OPTION_TYPES[name](), operator.BuiltinOptions()
-    options.Init(table.Bytes, table.Pos)
-    if options.FusedActivationFunction() != tflite.ActivationFunctionType.NONE:
+def _read_operator(model: schema.ModelT, operator: schema.OperatorT) -> Operator:
+    code = model.operatorCodes[operator.opcodeIndex]
+    name = OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]  # older files have the latter alone
+    options = operator.builtinOptions
+    if getattr(options, "fusedActivationFunction", schema.ActivationFunctionType.NONE):
         raise ValueError(f"{name} with a fused activation is not handled")
+    stride = 1
     if "CONV" in name:
-        if options.StrideH() != options.StrideW() or (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
+        stride = options.strideH
+        if stride != options.strideW or (options.dilationHFactor, options.dilationWFactor) != (1, 1):
             raise ValueError(f"{name} with uneven strides or dilation is not handled")
-        result.stride = options.StrideH()
-        result.same_padding = options.Padding() == tflite.Padding.SAME
-    return result
+    return Operator(name, operator.inputs.tolist(), operator.outputs.tolist(), stride)
 
 
 def read_convolutions(graph: Graph) -> list[Convolution]:
@@ -130,54 +124,24 @@ def _read_slope(number: int, constants: dict[int, np.ndarray], users: dict[int, 
     return 2 * torch.from_numpy(constant).flatten()
 
 
-def evaluate_graph(graph: Graph, images: torch.Tensor) -> dict[int, torch.Tensor]:
+def input_shape(graph: Graph) -> tuple[int, ...]:
+    """(B, H, W, C), for which the file was made."""
+    return tuple(Interpreter(model_content=graph.file).get_input_details()[0]["shape"].tolist())
+
+
+def evaluate_graph(graph: Graph, images: torch.Tensor, numbers: list[int]) -> list[torch.Tensor]:
     """
-    Runs the graph, operator by operator, on `images` (B, 3, H, W), in their dtype.
+    What LiteRT computes for `images` (B, 3, H, W) of `input_shape`: the maps (B, C, H, W) of these tensor numbers.
 
-    Returns every tensor by number, maps as (B, H, W, C). It shares nothing with `read_convolutions`, to check it.
+    Without its fast kernels, which would merge the operators between them.
     """
-    values = {number: torch.from_numpy(array).to(images.dtype) for number, array in graph.constants.items()}
-    values[graph.input] = images.permute(0, 2, 3, 1)
-    for operator in graph.operators:
-        values[operator.outputs[0]] = _evaluate(operator, *[values[number] for number in operator.inputs])
-    return values
-
-
-def _evaluate(operator: Operator, *inputs: torch.Tensor) -> torch.Tensor:
-    match operator.name:
-        case "CONV_2D" | "DEPTHWISE_CONV_2D":
-            return _evaluate_convolution(operator, *inputs)
-        case "RELU":
-            return inputs[0].clamp(min=0)
-        case "ABS":
-            return inputs[0].abs()
-        case "ADD":
-            return inputs[0] + inputs[1]
-        case "SUB":
-            return inputs[0] - inputs[1]
-        case "MUL":
-            return inputs[0] * inputs[1]
-        case "RESHAPE":
-            return inputs[0].reshape(len(inputs[0]), -1)  # the stored shape holds the converter's batch size
-    raise ValueError(f"operator {operator.name} is not handled")
-
-
-def _evaluate_convolution(
-    operator: Operator, maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    """Convolves `maps` (B, H, W, C); SAME padding puts the odd row and column at the bottom and the right."""
-    maps = maps.permute(0, 3, 1, 2)
-    kernel_size = weight.shape[1]
-    if operator.same_padding:
-        height, width = (_same_padding(size, kernel_size, operator.stride) for size in maps.shape[2:])
-        maps = F.pad(maps, (width // 2, width - width // 2, height // 2, height - height // 2))
-    depthwise = operator.name == "DEPTHWISE_CONV_2D"
-    weight = torch.einsum("ohwc->cohw" if depthwise else "ohwc->ochw", weight)
-    output = F.conv2d(maps, weight, bias, operator.stride, groups=maps.shape[1] if depthwise else 1)
-    return output.permute(0, 2, 3, 1)
-
-
-def _same_padding(size: int, kernel_size: int, stride: int) -> int:
-    """Rows or columns to add in all, for an output of size / stride, rounded up."""
-    output_size = -(-size // stride)
-    return max(0, (output_size - 1) * stride + kernel_size - size)
+    interpreter = Interpreter(
+        model_content=graph.file,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+        num_threads=1,
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images.float().permute(0, 2, 3, 1).numpy())
+    interpreter.invoke()
+    return [torch.from_numpy(interpreter.get_tensor(number)).permute(0, 3, 1, 2) for number in numbers]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from grefel_hf.model.reliability_balancing import confidence
-from grefel_hf.results import CONFIDENCES
+from grefel_hf.results import PARTS
 from grefel_train.evaluation.metrics import is_correct, mean
 
 
@@ -31,7 +31,7 @@ def mean_confidences(distributions: dict[str, torch.Tensor], labels: torch.Tenso
     """Mean confidence (Eq. 10) of each part that the model has: over all, and where the answer is right or wrong."""
     right = is_correct(distributions["corrected"], labels)
     means = {}
-    for part in CONFIDENCES:
+    for part in PARTS:
         if part in distributions:
             values = confidence(distributions[part])
             means[part] = {"all": mean(values), "right": mean(values[right]), "wrong": mean(values[~right])}

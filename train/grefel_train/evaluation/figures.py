@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
+from grefel_hf.palette import class_colours
+
 INK, GRID, PRIMARY, CORRECTED, WRONG, PAPER = "#1c2126", "#d5dae0", "#c25e12", "#1b6fb5", "#b3261e", "#fdfefd"
 VARIABLES = {
     INK: "--ink",
@@ -28,8 +30,6 @@ VARIABLES = {
 }
 COLOURS = {"primary": PRIMARY, "corrected": CORRECTED}
 MARKERS = {"primary": "o", "corrected": "s"}
-# Distinguishable with the common kinds of colour blindness (Okabe and Ito), and on light and dark paper.
-CLASS_COLOURS = ("#8b919c", "#e69f00", "#56b4e9", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#f0e442")
 WIDTH = 4.4  # inches
 # Of a heat map's cell at its strongest: ink stays readable on it in both themes.
 STRONGEST = 0.75
@@ -229,14 +229,14 @@ def embedding_diagram(
 ) -> Figure:
     """t-SNE of embeddings (M, 2) and anchors (A, 2), both coloured by class; class names at their medians."""
     figure, axes = panel(4.4)
-    colours = class_colours(len(names))
-    for index in range(len(names)):
+    colours = class_colours(tuple(names))
+    for index, name in enumerate(names):
         mine = points[labels == index]
         if len(mine):
-            axes.scatter(*mine.T, s=5, color=colours[index], alpha=0.45, linewidths=0, rasterized=True)
+            axes.scatter(*mine.T, s=5, color=colours[name], alpha=0.45, linewidths=0, rasterized=True)
         placed = anchors[anchor_labels == index]
         if len(placed):
-            axes.scatter(*placed.T, s=55, marker="*", color=colours[index], edgecolors=INK, linewidths=0.7, zorder=3)
+            axes.scatter(*placed.T, s=55, marker="*", color=colours[name], edgecolors=INK, linewidths=0.7, zorder=3)
     for index, name in enumerate(names):
         mine = points[labels == index]
         if len(mine):
@@ -246,11 +246,6 @@ def embedding_diagram(
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
-
-
-def class_colours(count: int) -> list[str]:
-    """One for each class; they repeat after eight."""
-    return [CLASS_COLOURS[index % len(CLASS_COLOURS)] for index in range(count)]
 
 
 def anchor_diagram(usage: dict) -> Figure:

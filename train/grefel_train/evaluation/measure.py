@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from grefel_hf.model.reliability_balancing import confidence
+from grefel_hf.results import ANSWERS
 from grefel_train.evaluation.agreement import agreement_metrics, metrics_by_agreement
 from grefel_train.evaluation.balancing import balancing_effect, mean_confidences
 from grefel_train.evaluation.bootstrap import intervals
@@ -29,7 +30,6 @@ from grefel_train.evaluation.metrics import (
 from grefel_train.evaluation.selective import curve_points, selective_metrics, threshold_table
 
 DIGITS = 6  # of figures in metrics.json: below that, the size of a batch shows
-DISTRIBUTIONS = ("primary", "corrected")
 # Of the difference that balancing makes.
 DIFFERENCES = ("accuracy", "macro_recall", "expected_calibration_error", "negative_log_likelihood")
 
@@ -145,7 +145,7 @@ def measure(
     unique = torch.from_numpy(~repeats)
     result: dict[str, Any] = {}
     for view, prefix in (("plain", ""), ("mirror_averaged", "mirror_")):
-        both = [seen.distributions.get(prefix + part) for part in DISTRIBUTIONS]
+        both = [seen.distributions.get(prefix + part) for part in ANSWERS]
         if both[0] is None:
             continue
         measured = all_metrics if view == "plain" else classification_metrics
@@ -170,7 +170,7 @@ def measure(
                 part: group_metrics(
                     [values[row] for row in seen.rows], seen.distributions[part], truth, seed, resamples, clusters
                 )
-                for part in DISTRIBUTIONS
+                for part in ANSWERS
             }
             for column, values in data.groups.items()
         }
@@ -183,7 +183,7 @@ def headline(view: dict[str, Any]) -> dict[str, dict]:
     return {
         part: {k: v for k, v in view[part].items() if isinstance(v, float | int)}
         | ({"intervals": view[part]["intervals"]} if "intervals" in view[part] else {})
-        for part in DISTRIBUTIONS
+        for part in ANSWERS
     }
 
 
@@ -202,7 +202,7 @@ def measure_agreement(collected: Collected, data: EvaluationData, seed: int, res
     voted = np.flatnonzero(votes.sum(1) > 0)
     seen, votes = collected.select(voted), torch.from_numpy(votes[voted])
     clusters = None if data.clusters is None else data.clusters[seen.rows]
-    both = {part: seen.distributions[part] for part in DISTRIBUTIONS}
+    both = {part: seen.distributions[part] for part in ANSWERS}
 
     def statistic(rows: torch.Tensor) -> dict[str, float]:
         found = {part: agreement_metrics(votes[rows], values[rows]) for part, values in both.items()}

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from grefel_hf.results import ANSWERS
 from grefel_train.evaluation import figures
 from grefel_train.evaluation.embedding_space import project
 from grefel_train.evaluation.material import Material
-from grefel_train.evaluation.words import between, decimal, percent, points, sureness
+from grefel_train.evaluation.words import environment
 
 
 def write_report(folder: Path, metrics: dict[str, Any], material: Material, seed: int, tsne_samples: int) -> Path:
@@ -37,7 +37,7 @@ def draw(metrics: dict[str, Any], material: Material, seed: int, tsne_samples: i
     """All figures by name."""
     plain = metrics["plain"]
     drawn = {}
-    for part in ("primary", "corrected"):
+    for part in ANSWERS:
         drawn[f"reliability_{part}"] = figures.reliability_diagram(plain[part], part)
         drawn[f"confusion_{part}"] = figures.confusion_diagram(plain[part], part)
     drawn["recall"] = figures.recall_diagram(plain)
@@ -75,11 +75,7 @@ def embedding_figure(material: Material, seed: int, tsne_samples: int) -> figure
 
 def render(metrics: dict[str, Any], svgs: dict[str, Markup]) -> str:
     """The page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {f.__name__: f for f in (percent, points, decimal, between, sureness)}
-    template = environment.get_template("report.html")
+    template = environment(autoescape=True).get_template("report.html")
     optional = dict.fromkeys(("agreement", "groups", "mirror_averaged", "robustness")) | {"embedding_space": {}}
-    page = template.render(m=optional | metrics, svg=svgs, parts=("primary", "corrected"))
+    page = template.render(m=optional | metrics, svg=svgs, parts=ANSWERS)
     return page.replace(" %", "\N{NO-BREAK SPACE}%")

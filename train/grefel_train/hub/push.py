@@ -9,40 +9,28 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoUrl, metadata_load
+from huggingface_hub import HfApi, RepoUrl, metadata_load
 from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.faces.detection import YUNET_FILE, YUNET_REPOSITORY
+from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
 from grefel_train.hub.card import REPOSITORY, model_card, read_json, read_results
+from grefel_train.hub.prose import rendered
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
 
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = frozenset({"evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"})
+DESCRIPTIONS = ["evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
-SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/*.py")
-
-SPACE_README = """\
----
-{metadata}---
-
-# {title}
-
-The page of grefel_hf with the model [{model_id}](https://huggingface.co/{model_id}), which this Space's variable
-`GREFEL_MODEL` names.
-"""
-PRIVATE_MODEL = """
-The model is private: the Space starts once it has a secret `HF_TOKEN` that may read it (Settings, Variables and
-secrets).
-"""
+SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/**/*.py")
+SPACE_README = Path(__file__).with_name("space.md")
 
 
 class PushError(RuntimeError):
@@ -94,10 +82,10 @@ def push_model(
         url = make_repository(full_id, token=token, private=private)
         if revision and not create_pr:
             api.create_branch(full_id, branch=revision, exist_ok=True)
-        outdated = DESCRIPTIONS.intersection(api.list_repo_files(full_id, revision=revision))
-        commit = api.create_commit(
-            full_id,
-            operations(Path(staged), outdated),
+        commit = api.upload_folder(
+            repo_id=full_id,
+            folder_path=staged,
+            delete_patterns=DESCRIPTIONS,
             commit_message="Upload GReFEL checkpoint",
             revision=revision,
             create_pr=create_pr,
@@ -139,8 +127,8 @@ def push_space(repo_id: str, model_id: str, *, token: str | None = None, private
         url = make_repository(repo_id, token=token, private=private, space=True)
         # Before the files, so that the first start finds it.
         api.add_space_variable(repo_id, "GREFEL_MODEL", model.id, description="the model of the page")
-        api.create_commit(
-            repo_id, operations(Path(staged)), commit_message=f"Upload the page of {model.id}", repo_type="space"
+        api.upload_folder(
+            repo_id=repo_id, folder_path=staged, commit_message=f"Upload the page of {model.id}", repo_type="space"
         )
     return str(url)
 
@@ -269,23 +257,18 @@ def stage_space(staged: Path, model_id: str, private_model: bool):
     # The Hub's builder may not read a private model.
     preloaded = [] if private_model else [model_id]
     metadata |= {"models": [model_id], "preload_from_hub": [*preloaded, f"{YUNET_REPOSITORY} {YUNET_FILE}"]}
-    text = SPACE_README.format(
-        metadata=yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True),
+    readme = rendered(
+        SPACE_README,
+        metadata=yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True).strip(),
         title=metadata["title"],
         model_id=model_id,
+        private_model=private_model,
     )
-    (staged / "README.md").write_text(text + (PRIVATE_MODEL if private_model else ""))
+    (staged / "README.md").write_text(readme)
 
 
 def write_json(file: Path, value: dict):
     file.write_text(json.dumps(value, indent=2) + "\n")
-
-
-def operations(staged: Path, outdated: Iterable[str] = ()) -> list[CommitOperationAdd | CommitOperationDelete]:
-    """Add every file of the folder; delete `outdated` paths that it does not have."""
-    files = {str(file.relative_to(staged).as_posix()): file for file in sorted(staged.rglob("*")) if file.is_file()}
-    deletions = [CommitOperationDelete(path) for path in sorted(set(outdated) - set(files))]
-    return deletions + [CommitOperationAdd(path, file) for path, file in files.items()]
 
 
 @contextmanager

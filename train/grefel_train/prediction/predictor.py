@@ -16,7 +16,7 @@ from grefel_hf.bulk import overlapped
 from grefel_hf.faces.cropping import crop_face
 from grefel_hf.faces.detection import FaceDetector
 from grefel_hf.faces.photos import PhotoError, load_photo
-from grefel_hf.results import CONFIDENCES
+from grefel_hf.results import PARTS
 from grefel_train.data.dataset import BadImageError, normalize, pixels_of, read_image, report_bad_image, to_unit_range
 
 BOX = ("left", "top", "right", "bottom")
@@ -106,7 +106,7 @@ class PartPredictor:
             values |= {f"{name}_{label}": probabilities[:, i].tolist() for i, label in enumerate(self.labels)}
         top = output.logits.softmax(-1).max(-1)
         values |= {"label": [self.labels[i] for i in top.indices.tolist()], "score": top.values.tolist()}
-        for name in CONFIDENCES:
+        for name in PARTS:
             if (confidence := output.get(f"{name}_confidence")) is not None:
                 values[f"confidence_{name}"] = confidence.tolist()
         if self.args.embeddings:
@@ -121,7 +121,7 @@ class PartPredictor:
             fields |= {"face": pa.int32(), **dict.fromkeys(BOX, real), "detector_score": real}
         fields |= {"label": pa.string(), "score": real}
         fields |= {f"{name}_{label}": real for name in ("corrected", "primary") for label in self.labels}
-        fields |= {f"confidence_{name}": real for name in CONFIDENCES}
+        fields |= {f"confidence_{name}": real for name in PARTS}
         if self.args.embeddings:
             fields["embedding"] = pa.list_(real)
         return pa.schema(list((fields | {"error": pa.string()}).items()))

@@ -17,8 +17,8 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from grefel_hf.files import flush, flush_folder
-from grefel_train.run.nested import flat
+from grefel_hf.files import file_digest, flush, flush_folder
+from grefel_train.run.log import flat
 
 PREFIX = "checkpoint-"
 PARTIAL = ".partial"
@@ -79,7 +79,7 @@ def write_checkpoint(
         if accelerator.is_main_process:
             state = {"format": FORMAT, "torch": torch.__version__, "progress": progress, "settings": settings}
             state["files"] = {str(path.relative_to(partial)): describe(path) for path in files_of(partial)}
-            state["sha256"] = digest_of(state)
+            state["sha256"] = state_digest(state)
             (partial / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
             flush_folder(partial)
             shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +124,7 @@ def checked_progress(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if found != FORMAT:
         raise CheckpointError(f"{folder} was written by something else: its format is {found!r}, not {FORMAT!r}.")
     digest = state.pop("sha256", None)
-    if digest != digest_of(state):
+    if digest != state_digest(state):
         raise CheckpointError(f"{folder} is damaged: {STATE_FILE} was changed after it was written.")
     for name, expected in state["files"].items():
         damage = damage_of(folder / name, expected)
@@ -150,11 +150,7 @@ def what_else(folder: Path, settings: dict[str, Any]) -> str:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def damage_of(path: Path, expected: dict[str, Any]) -> str | None:
@@ -171,7 +167,7 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def digest_of(state: dict[str, Any]) -> str:
+def state_digest(state: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,7 +10,6 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from grefel_hf.files import write_text
-from grefel_train.run.nested import flat
 
 TRACKER_MODULES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 
@@ -85,4 +84,13 @@ def kept_entries(path: Path, step: int) -> list[dict[str, Any]]:
             break
         if entry["step"] <= step:
             entries.append(entry)
+    return entries
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, with dotted keys."""
+    entries = {}
+    for key, value in settings.items():
+        nested = flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
+        entries.update(nested)
     return entries

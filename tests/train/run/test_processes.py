@@ -10,7 +10,7 @@ from tests.helpers import REPOSITORY
 
 ALLOCATE = """
 import resource
-from grefel_train.run.allocator import keep_freed_memory
+from grefel_train.run.processes import keep_freed_memory
 if {keep}:
     keep_freed_memory()
 def allocate():

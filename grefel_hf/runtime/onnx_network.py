@@ -10,18 +10,14 @@ import torch
 from torch import nn
 
 from ..model.modeling_grefel import GReFELForImageClassification
+from ..onnx_session import INSTALL, OnnxUnavailableError, cpu_session, graph_name, import_onnxruntime
 from .rewriting import fold_batch_norms, fold_layer_scales, split_prelus
 
 INPUT = "pixel_values"
 OPSET = 18
 # How far, absolutely and relatively, an output of the graph may be from PyTorch's.
 TOLERANCE = 1e-4
-INSTALL = "pip install onnx onnxruntime"
 WEIGHTS_KEY = "grefel_weights_sha256"
-
-
-class OnnxUnavailableError(RuntimeError):
-    """A package that is missing; the message says how to get it."""
 
 
 class GraphMismatchError(RuntimeError):
@@ -43,7 +39,7 @@ class OnnxNetwork:
     def __init__(self, graph: bytes | str | Path):
         self._session = cpu_session(graph, spinning=True)
         if [value.name for value in self._session.get_inputs()] != [INPUT]:
-            raise ValueError(f"{_name(graph)} is no graph of a GReFEL model: its input is not {INPUT}")
+            raise ValueError(f"{graph_name(graph)} is no graph of a GReFEL model: its input is not {INPUT}")
         self.fields = [value.name for value in self._session.get_outputs()]
 
     @property
@@ -54,31 +50,6 @@ class OnnxNetwork:
     def __call__(self, pixel_values: np.ndarray) -> dict[str, np.ndarray]:
         """Pixel values (B, 3, S, S) float32 to all output fields, batch first."""
         return dict(zip(self.fields, self._session.run(None, {INPUT: pixel_values})))
-
-
-def cpu_session(graph: bytes | str | Path, spinning: bool = False):
-    """
-    A session of ONNX Runtime on the CPU with as many threads as PyTorch has; safe to call from several threads.
-
-    Args:
-        spinning: threads wait busily for the next operation of a run, which is a quarter faster at batch 1 than waking
-            them, but takes the cores from others; never for the next run.
-
-    Raises:
-        OnnxUnavailableError: onnxruntime is not installed.
-        ValueError: ONNX Runtime cannot read the graph.
-    """
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    source = graph if isinstance(graph, bytes) else str(graph)
-    try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a type for each kind of damage
-        raise ValueError(f"ONNX Runtime cannot read {_name(graph)}: {_first_line(error)}") from error
 
 
 def onnx_graph(model: GReFELForImageClassification, split: bool = True) -> bytes:
@@ -158,14 +129,6 @@ def check_graph(network: OnnxNetwork, model: GReFELForImageClassification, batch
                 raise GraphMismatchError(f"the graph's {name} differs from the model's on a batch of {batch}")
 
 
-def import_onnxruntime():
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise OnnxUnavailableError(f"ONNX Runtime cannot be loaded ({error}): {INSTALL}") from error
-    return onnxruntime
-
-
 def import_onnx_packages():
     """
     Raises:
@@ -192,11 +155,3 @@ class _Fields(nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(_tensors(self.model(pixel_values)).values())
-
-
-def _name(graph: bytes | str | Path) -> str:
-    return "the graph" if isinstance(graph, bytes) else str(graph)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
