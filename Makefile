@@ -1,4 +1,4 @@
-# `make demo` opens the page and `make test` runs the tests; each makes .venv and installs what is missing.
+# `make demo` opens the page and `make test` runs ruff and the tests; each makes .venv and installs what is missing.
 # Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 
 PYTHON ?= python3
@@ -11,6 +11,8 @@ demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
 
 test: .venv/test.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 # The source distribution of the installed transformers, whose common tests tests/model/test_transformers_common.py runs.

@@ -20,4 +20,4 @@ def test_registering_the_network_does_not_import_the_predictor():
     program = "import sys, grefel_hf; print(*(name for name in sys.modules if name.startswith('grefel_hf.')))"
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     rooms = {name.split(".")[1] for name in done.stdout.split()}
-    assert rooms == {"model", "version"}
+    assert "model" in rooms and not rooms & {"predictor", "results", "runtime", "video", "cli"}

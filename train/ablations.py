@@ -1,5 +1,5 @@
 """
-Re-run the paper's ablations: one training per arm and seed, one table of all.
+Repeat the paper's ablations, one training per arm and seed, and make one table of all.
 
     python train/ablations.py --config train/configs/ablation.yaml --dataset_dir FERPLUS --output_dir runs/ablations
 

@@ -1,5 +1,5 @@
 """
-Last stage of training: scale the confidence of the three branches on images that training never saw.
+Scale the confidence of the three branches, as the last stage of training, on images that training never saw.
 
     python train/calibrate.py --model runs/grefel-small/best --output_dir OUT --calibration_fraction 0.05 DATA_FLAGS
 

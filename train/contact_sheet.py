@@ -1,5 +1,5 @@
 """
-A sheet of augmented training faces, for a person to look at before a run.
+Draw a sheet of augmented training faces, for a person to look at before a run.
 
     python train/contact_sheet.py --dataset_dir FERPLUS --strength 1.0 --output sheet.png
 

@@ -1,5 +1,5 @@
 """
-Converts published checkpoints that you have into grefel_hf's layout.
+Convert published checkpoints that you have into grefel_hf's layout.
 
     python train/convert_checkpoint.py ir50.pth --output_dir weights/ir50
     python train/convert_checkpoint.py mobilefacenet_model_best.pth.tar --output_dir weights/landmarks [--landmark_head]

@@ -1,6 +1,7 @@
 """
-Measure how the boxes of each face detector relate to FER+ crops: the figures of GEOMETRIES in
-grefel_hf/faces/cropping.py.
+Measure how the boxes of each face detector relate to FER+ crops.
+
+They are the figures of GEOMETRIES in grefel_hf/faces/cropping.py.
 
     python train/measure_crop_geometry.py --data_dir FERPLUS --samples 600 --seed 0
 
@@ -12,6 +13,7 @@ by eye. That picture shows FER+ images: keep it out of the project.
 
 import argparse
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +42,14 @@ class Placed:
     side: int
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="FER+ as a folder that datasets.load_dataset reads")
     parser.add_argument("--samples", type=int, default=600, help="number of random training images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
     parser.add_argument("--photos", type=Path, nargs="+", help="photos or folders whose crops the sheet shows")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.samples < 1:
         parser.error("--samples must be at least 1")
     if bool(args.sheet) != bool(args.photos):

@@ -1,6 +1,7 @@
 """
-Makes MobileFaceNet's pretrained weights: reads the TensorFlow Lite file of a public package, trained for face
-recognition on MS1M, into `grefel_hf`'s MobileFaceNet and gives it live batch norms.
+Make MobileFaceNet's pretrained weights, face recognition's on MS1M, from the file of a public package.
+
+Reads the TensorFlow Lite file into `grefel_hf`'s MobileFaceNet and gives it live batch norms.
 
     python train/prepare_backbone.py --output train/weights/mobilefacenet-ms1m.safetensors --images FERPLUS_DIR
 

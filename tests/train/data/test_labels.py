@@ -53,6 +53,15 @@ def test_labels_that_do_not_fit(tmp_path, labels, validation, message):
         load(*flags, "--label_names", *NAMES)
 
 
+def test_names_that_differ_in_case_or_spaces_only_are_one_class(tmp_path, caplog):
+    names = ["Happy", "happy", "Happy ", "Neutral", "neutral", "Neutral", "Happy"]
+    data = load(*save(tmp_path, faces(names), faces(["HAPPY", "neutral"])))
+    assert data.label_names == ("Happy", "Neutral")
+    assert data.train["label"][:] == [0, 0, 0, 1, 1, 1, 0] and data.validation["label"][:] == [0, 1]
+    assert "['Happy', 'Happy ', 'happy'] are one class, 'Happy'" in caplog.text
+    assert "['Neutral', 'neutral'] are one class" in caplog.text
+
+
 def test_class_ids_become_one_hot_rows():
     assert target_distributions(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
 

@@ -21,7 +21,7 @@ def add_source_arguments(add: Callable[..., Any]) -> None:
     add(
         "--dataset_format",
         choices=list(ADAPTERS),
-        help=f"Layout of --dataset_dir, {DEFAULT_FORMAT} by default.",
+        help=f"Layout of --dataset_dir, {DEFAULT_FORMAT} by default; fer2013 where its CSV file is there alone.",
     )
     add("--image_column_name", help="Default: image, img, or the only column of images.")
     for adapter in ADAPTERS.values():

@@ -1,10 +1,12 @@
 """A split in canonical form: its columns found, its labels read, its images made readable as such."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, Features, Image, IterableDataset, List, Value
 
@@ -72,11 +74,18 @@ def find_columns(
 
 
 def find_image_column(features: Features, source: FaceSource, named: str | None) -> str:
-    """The column that is named, or `image`, `img` or the only one of images. Raises ValueError where there is none."""
+    """
+    The column that is named, or `image`, `img` or the only one of images, or `pixels`, where a CSV file has numbers.
+
+    Raises:
+        ValueError: there is none.
+    """
     if named and named not in features:
         raise ValueError(f"{source.name} has no column {named!r} (--image_column_name); it has {', '.join(features)}.")
     images = [name for name, feature in features.items() if isinstance(feature, Image)]
     image = named or next((n for n in ("image", "img") if n in features), None)
+    if image is None and not images:
+        image = next((n for n in features if n.strip() == "pixels"), None)  # FER2013's header has spaces
     if image is None and len(images) != 1:
         raise ValueError(
             f"{source.name} has no column `image`; name one with --image_column_name: {', '.join(features)}."
@@ -113,11 +122,29 @@ def canonical(
 
 
 def with_images(split: Dataset, column: str, root: Path | None) -> Dataset:
-    """A column of paths or of bytes as images."""
+    """A column of paths, of bytes, or of texts that are a square image's greys as images."""
+    if getattr(split.features[column], "dtype", "") in ("string", "large_string") and is_greys(split[0][column]):
+        images = [greys_image(text, row) for row, text in enumerate(read_column(split, column).to_pylist())]
+        return split.remove_columns(column).add_column(column, images, feature=Image())
     if root is not None and getattr(split.features[column], "dtype", "") in ("string", "large_string"):
         paths = [path and str(root / path) for path in read_column(split, column).to_pylist()]
         split = split.remove_columns(column).add_column(column, paths)
     return split.cast_column(column, Image())
+
+
+def is_greys(text: str | None) -> bool:
+    """Whether a text is the numbers of an image rather than its path."""
+    return len(numbers := (text or "").split()) >= 16 and all(number.isdigit() for number in numbers)
+
+
+def greys_image(text: str | None, row: int) -> dict:
+    """The encoded image of "70 73 76 ...", row by row. Raises ValueError for what is no square of 0 to 255."""
+    try:
+        greys = np.array((text or "").split(), dtype=np.uint8)
+        side = math.isqrt(len(greys))
+        return Image().encode_example(greys.reshape(side, side))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"Row {row} has pixels that make no square image of 0 to 255: {error}") from error
 
 
 @dataclass(frozen=True)

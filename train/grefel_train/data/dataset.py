@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from datasets import Dataset, Image, IterableDataset
 from PIL import Image as PILImage
-from transformers.image_transforms import convert_to_rgb
 
 from grefel_hf import GReFELImageProcessor
 from grefel_hf.model.image_processing_grefel import to_grayscale
+from grefel_hf.model.pixels import to_rgb
 
 MAX_WORKERS = 256  # whose counts are kept apart
 
@@ -209,7 +209,7 @@ def pixels_of(image: PILImage.Image, processor: GReFELImageProcessor, size: int)
     Three equal channels are resized once.
     """
     if image.mode != "L" or "transparency" in image.info:
-        rgb = convert_to_rgb(image, return_numpy=True)  # (H, W, 3)
+        rgb = np.asarray(to_rgb(image))  # (H, W, 3)
         image = PILImage.fromarray(to_grayscale(rgb.transpose(2, 0, 1))[0] if processor.do_grayscale else rgb)
     array = np.array(image.resize((size, size), processor.resample))
     if array.ndim == 2:

@@ -3,6 +3,7 @@ Labels of a dataset, whatever form they have there, as class ids or as distribut
 loss aims at them, softer or sharper.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ import torch
 from datasets import ClassLabel, Features, LargeList, List, Value
 
 from grefel_hf.model.losses import as_distribution
+
+logger = logging.getLogger(__name__)
 
 # Tells a row in error messages: "row 17 of the split 'train'".
 Locate = Callable[[int], str]
@@ -90,10 +93,25 @@ def is_number(feature) -> bool:
 
 
 def occurring_classes(columns: LabelColumns, arrays: Sequence[pa.Array]) -> tuple[str, ...]:
-    """Class names of a split that has no others: its values in order, or "0", "1", ... for positions in lists."""
+    """
+    Class names of a split that has no others: its values in order, or "0", "1", ... for positions in lists. Values that
+    differ in case or spaces only are one class, by its commonest spelling, and a warning says so.
+    """
     if columns.soft:
         return tuple(map(str, range(len(arrays[0][0].as_py()))))
-    return tuple(str(value) for value in sorted(pc.unique(arrays[0].drop_null()).to_pylist()))
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(arrays[0].drop_null()).to_pylist()}
+    spellings: dict[str, list[str]] = {}
+    for value in sorted(counts, key=lambda value: (-counts[value], value)):
+        spellings.setdefault(folded(value), []).append(value)
+    for first, *others in spellings.values():
+        if others:
+            logger.warning("%s are one class, %r: they differ in case or spaces only.", [first, *others], first)
+    return tuple(str(first) for first, *_ in sorted(spellings.values(), key=lambda names: names[0]))
+
+
+def folded(value) -> str:
+    """A class name without what people write this way and that: case, and spaces around and within."""
+    return " ".join(str(value).split()).casefold()
 
 
 def read_labels(
@@ -124,10 +142,11 @@ def read_class_ids(
     values = encoded.dictionary.to_pylist()
     index = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
     position = {name: i for i, name in enumerate(label_names)}
+    by_folded = {folded(name): i for i, name in enumerate(label_names)}
 
     def class_id(value) -> int:
         if classes is None:
-            return position.get(str(value), -1)
+            return position.get(str(value), by_folded.get(folded(value), -1))
         known = float(value).is_integer() and 0 <= value < len(classes)
         return position.get(classes[int(value)], -1) if known else -1
 

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, IterableDataset, load_dataset, load_f
 
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
 from grefel_train.data.adapters.canonical import plain_errors
+from grefel_train.data.adapters.fer2013 import FILES as FER2013_FILES
 
 # Builders of `datasets` by the ending of a local file.
 FILE_BUILDERS = {
@@ -66,9 +67,20 @@ def reading(name: str) -> Iterator[None]:
         raise ValueError(f"{name} cannot be read as a dataset, or is empty: {error}") from error
 
 
+def dataset_format(args: argparse.Namespace) -> str:
+    """--dataset_format; without it FER+, or FER2013 where the folder has its file and not the votes of FER+."""
+    folder = Path(args.dataset_dir).expanduser()
+    has_faces = any((folder / name).exists() for name in FER2013_FILES)
+    alone = has_faces and not (folder / "fer2013new.csv").exists()
+    return args.dataset_format or ("fer2013" if alone else DEFAULT_FORMAT)
+
+
 def load_published(args: argparse.Namespace) -> FaceSource:
-    """One of the sets that have an adapter; FER+ where --dataset_format is not given."""
-    adapter = ADAPTERS[args.dataset_format or DEFAULT_FORMAT]
+    """One of the sets that have an adapter; sets --dataset_format where the folder tells that it is not the default."""
+    found = dataset_format(args)
+    if found != DEFAULT_FORMAT:
+        args.dataset_format = found
+    adapter = ADAPTERS[found]
     options = {option.argument: getattr(args, option.flag) for option in adapter.options}
     try:
         splits, label_names = adapter.load(Path(args.dataset_dir).expanduser(), **options)

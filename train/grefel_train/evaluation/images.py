@@ -15,6 +15,7 @@ from grefel_train.data.adapters import title_of
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import EMOTIONS, load_ferplus, majority_labels
 from grefel_train.data.loading import load_face_data
+from grefel_train.data.sources import dataset_format
 from grefel_train.data.splits import class_ids, group_ids, sample
 from grefel_train.evaluation.groups import NO_ENTRY
 from grefel_train.evaluation.label_map import describe, label_map, map_distributions
@@ -60,7 +61,7 @@ def load_evaluation_data(args: argparse.Namespace) -> EvaluationData:
         OSError, ValueError: as `load_face_data`, or a column to group by is not there.
     """
     votes = protocol = None
-    if args.dataset_dir and args.dataset_format in (None, "ferplus"):
+    if args.dataset_dir and dataset_format(args) == "ferplus":
         # All images that have votes; the majority protocol is a part of them.
         data = load_ferplus(args.dataset_dir, args.validation_split or "validation", "probability")
         data, label_names = sample(data, args.max_eval_samples), EMOTIONS
@@ -146,7 +147,7 @@ def with_repeats(data: EvaluationData, rows: np.ndarray) -> EvaluationData:
 def dataset_title(args: argparse.Namespace) -> str:
     """The data's name for people: of a published set, a Hub id, or the last part of a path."""
     if args.dataset_dir:
-        return title_of(args.dataset_format)
+        return title_of(dataset_format(args))
     if args.dataset_name:
         return Path(args.dataset_name).name if Path(args.dataset_name).exists() else args.dataset_name
     return Path(args.validation_dir or args.train_dir).name

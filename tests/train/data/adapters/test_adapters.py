@@ -10,7 +10,7 @@ from grefel_train.flags import FlagParser
 
 
 def test_every_format_has_an_adapter():
-    assert set(ADAPTERS) == {"ferplus", "rafdb", "affectnet", "affwild2", "fergdb", "jaffe"}
+    assert set(ADAPTERS) == {"ferplus", "fer2013", "rafdb", "affectnet", "affwild2", "fergdb", "jaffe"}
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=list(ADAPTERS))

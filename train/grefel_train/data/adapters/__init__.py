@@ -1,11 +1,11 @@
 """Adapters: the published sets of faces, each read from the layout in which its authors hand it out."""
 
-from . import affectnet, affwild2, fergdb, ferplus, jaffe, rafdb
+from . import affectnet, affwild2, fer2013, fergdb, ferplus, jaffe, rafdb
 
 # By --dataset_format, which is the module's name.
 ADAPTERS = {
     module.__name__.rpartition(".")[2]: module.ADAPTER
-    for module in (ferplus, rafdb, affectnet, affwild2, fergdb, jaffe)
+    for module in (ferplus, fer2013, rafdb, affectnet, affwild2, fergdb, jaffe)
 }
 DEFAULT_FORMAT = "ferplus"
 

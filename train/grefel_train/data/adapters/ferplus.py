@@ -37,12 +37,12 @@ from grefel_train.data.adapters.canonical import (
     read_column,
     require,
 )
+from grefel_train.data.adapters.fer2013 import USAGES, read_greys, state
 
 # The first eight of the ten vote columns; the last two are "unknown" and "not a face".
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 VOTES = (*EMOTIONS, "unknown", "NF")
 PROTOCOLS = ("majority", "probability")
-USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 FEATURES = Features(
     {
         "image": Image(),
@@ -172,8 +172,8 @@ def read_splits(folder: Path) -> dict[str, Dataset]:
 def read_csv(folder: Path) -> dict[str, Dataset]:
     """The two CSV files; their images are decoded once into the cache of `datasets`, anew if a file changes."""
     files = [require(folder / name, "a folder with both CSV files") for name in ("fer2013.csv", "fer2013new.csv")]
-    changed = " ".join(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
-    arguments = {"pixels_file": str(files[0].resolve()), "votes_file": str(files[1].resolve()), "changed": changed}
+    paths = {"pixels_file": str(files[0].resolve()), "votes_file": str(files[1].resolve())}
+    arguments = paths | {"changed": state(*files)}
     with plain_errors():
         data = Dataset.from_generator(csv_rows, features=FEATURES, gen_kwargs=arguments)
     usages = np.asarray(read_column(data, "usage").to_pylist())
@@ -187,7 +187,7 @@ def csv_rows(pixels_file: str, votes_file: str, changed: str) -> Iterator[dict]:
     """
     The rows of FER+ in the order of the files, joined row by row.
 
-    `changed` only tells one state of the files from another in the cache of `datasets`.
+    `changed` is the files' `state`.
 
     Raises:
         ValueError: a missing column, files of different length or order, or a row that cannot be read.
@@ -211,7 +211,7 @@ def csv_rows(pixels_file: str, votes_file: str, changed: str) -> Iterator[dict]:
             if not name:
                 continue
             try:
-                pixels = np.array(face["pixels"].split(), dtype=np.uint8).reshape(48, 48)
+                pixels = read_greys(face["pixels"])
                 votes = [int(tagging[column]) for column in VOTES]
             except (ValueError, OverflowError) as error:
                 raise ValueError(f"{pixels_file} or {votes_file}, line {line}: {error}") from error
