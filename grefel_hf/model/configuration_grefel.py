@@ -95,6 +95,9 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         One weight per class for the classification loss.
     freeze_landmark_backbone (`bool`, defaults to `True`):
         Keep the landmark backbone (and its head) fixed and in eval mode during training.
+    freeze_batch_norms (`bool`, defaults to `False`):
+        Keep every batch norm in eval mode during training. Adapters (PEFT) need it: they are saved without the running
+        statistics, which would otherwise have moved.
     landmark_head (`bool`, defaults to `False`):
         Whether there is a 68-point head; without one, `landmarks` is None in the output. It is fixed in any case.
     save_code (`bool`, defaults to `True`):
@@ -167,6 +170,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     anchor_margin: float | int = 2.0
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
+    freeze_batch_norms: bool = False
     landmark_head: bool = False
     save_code: bool = True
 

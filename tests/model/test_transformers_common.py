@@ -6,7 +6,13 @@ from unittest import mock
 import torch
 from transformers.utils import is_torchvision_available
 
-from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor, GReFELModel
+from grefel_hf import (
+    GReFELConfig,
+    GReFELForImageClassification,
+    GReFELImageProcessor,
+    GReFELImageProcessorTorchvision,
+    GReFELModel,
+)
 from tests.helpers.tiny import tiny_config
 from tests.helpers.transformers_tests import common_tests
 
@@ -68,8 +74,6 @@ class GReFELModelTest(modeling.ModelTesterMixin, unittest.TestCase):
 
 IMAGE_PROCESSORS = {"pil": GReFELImageProcessor}
 if is_torchvision_available():
-    from grefel_hf.model.image_processing_grefel import GReFELImageProcessorTorchvision
-
     IMAGE_PROCESSORS["torchvision"] = GReFELImageProcessorTorchvision
 
 
