@@ -1,11 +1,13 @@
 """The image processor: any kind of image to the same normalised square."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from grefel_hf import GReFELImageProcessor
+from grefel_hf import GReFELImageProcessor, GReFELImageProcessorTorchvision
 from grefel_hf.faces.photos import load_photo
 
 
@@ -71,3 +73,24 @@ def test_deep_faces_of_the_shared_cases_are_no_white_squares(shared):
     for file in sorted((shared / "cases" / "faces16").rglob("*.png")):
         pixels = GReFELImageProcessor()(Image.open(file), return_tensors="pt")["pixel_values"]
         assert pixels.std() > 0.05, file.name
+
+
+@pytest.mark.parametrize("grayscale", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_torchvision_gives_the_same_within_two_steps(colour, grayscale, mode):
+    pytest.importorskip("torchvision")
+    image = colour.convert(mode)
+    pillow, torchvision = (
+        processor(do_grayscale=grayscale)(image, return_tensors="pt")["pixel_values"]
+        for processor in (GReFELImageProcessor, GReFELImageProcessorTorchvision)
+    )
+    torch.testing.assert_close(torchvision, pillow, atol=2 / 128, rtol=0)
+
+
+def test_both_processors_save_one_type(tmp_path):
+    GReFELImageProcessor().save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert saved["image_processor_type"] == "GReFELImageProcessor"
+    assert [name.partition(".")[0] for name in saved["auto_map"]["AutoImageProcessor"]] == [
+        "image_processing_grefel"
+    ] * 2
