@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
-from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
@@ -53,6 +53,7 @@ def build_parser(description: str | None = None) -> FlagParser:
     )
     add_run_arguments(parser.add_argument_group("run"))
     add_data_arguments(parser)
+    add_label_map_argument(parser.add_argument)
     add_network_arguments(parser.add_argument_group("network"))
     add_epoch_arguments(parser.add_argument_group("what an epoch shows"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -74,7 +75,7 @@ def add_run_arguments(group):
     )
     add("--seed", type=at_least(0, int), default=0)
     add("--num_train_epochs", type=at_least(1, int), default=8)
-    add("--max_train_steps", type=at_least(1, int), help="Optimiser steps at most, whatever the epochs say.")
+    add("--max_train_steps", type=at_least(1, int), help="Optimiser steps; goes before --num_train_epochs.")
     add(
         "--stop_after_epoch",
         scope=Scope.RUN,
@@ -272,8 +273,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return "--refinement and --balance_power both choose what an epoch shows: give one of them"
     if args.streaming and args.max_train_steps is None:
         return "--streaming needs --max_train_steps: a stream does not tell how long an epoch is"
-    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction"):
-        if args.streaming and getattr(args, flag) not in (False, "none"):
+    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map"):
+        if args.streaming and getattr(args, flag) not in (False, "none", []):
             return f"--{flag} needs to know all labels beforehand, which --streaming does not"
     if args.streaming and args.lr_scheduler_type == EXPONENTIAL:
         return f"--lr_scheduler_type {EXPONENTIAL} counts epochs, and --streaming does not tell how long one is"

@@ -10,6 +10,7 @@ from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.modeling_grefel import GReFELFeaturePyramid
+from grefel_train.data.class_names import describe_classes, same_classes
 from grefel_train.run.arguments import EXPONENTIAL
 
 LANDMARK_HEAD = "landmark_head."
@@ -41,6 +42,21 @@ def build_config(
     if args.model_name_or_path:
         return GReFELConfig(**GReFELConfig.from_pretrained(args.model_name_or_path).to_dict() | entries)
     return GReFELConfig.from_size(args.size, **entries)
+
+
+def compare_classes(args: argparse.Namespace, label_names: Sequence[str]) -> str:
+    """
+    What becomes of the classes of --model_name_or_path, for people.
+
+    Raises:
+        ValueError: --label_map gives a class a name that the checkpoint does not have.
+    """
+    known = class_names(GReFELConfig.from_pretrained(args.model_name_or_path))
+    for pair in args.label_map:
+        target = pair.partition("=")[2].strip()
+        if target and same_classes([target], known) == [None]:
+            raise ValueError(f"--label_map {pair}: the checkpoint's classes are {', '.join(known)}.")
+    return describe_classes(label_names, known)
 
 
 def build_model(args: argparse.Namespace, config: GReFELConfig) -> GReFELForImageClassification:
@@ -84,19 +100,23 @@ def load_backbone(pyramid: GReFELFeaturePyramid, backbone: torch.nn.Module, path
         raise ValueError(f"--{flag} {path} holds weights of another network than this model's: {first}") from error
 
 
+def class_names(config: GReFELConfig) -> list[str]:
+    return [config.id2label[index] for index in range(config.num_labels)]
+
+
 @torch.no_grad()
 def load_weights(model: GReFELForImageClassification, source: GReFELForImageClassification):
     """
-    Copy the weights of `source`. What it knows of a class goes to the class of the same name, whatever its id; classes
+    Copy the weights of `source`. What it knows of a class goes to the same class (`same_classes`), whatever its id; those
     that it does not know keep their random start (their anchors one among the others' anchors), and so do parts that it
     does not have.
 
     Raises:
         ValueError: a weight has another shape.
     """
-    names = [[m.config.id2label[i] for i in range(m.num_labels)] for m in (model, source)]
-    ids = [names[0].index(name) for name in names[1] if name in names[0]]
-    source_ids = [i for i, name in enumerate(names[1]) if name in names[0]]
+    found = same_classes(class_names(model.config), class_names(source.config))
+    ids = [index for index, source_index in enumerate(found) if source_index is not None]
+    source_ids = [found[index] for index in ids]
     weights = source.state_dict()
     for name, weight in model.state_dict().items():
         if name not in weights:
@@ -199,3 +219,11 @@ def build_schedule(
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return get_scheduler(args.lr_scheduler_type, optimizer, warmup, num_training_steps=total_steps)
+
+
+def may_be_prolonged(args: argparse.Namespace) -> bool:
+    """Whether the rates of the first steps are the same however many follow."""
+    if args.lr_scheduler_type == "constant":
+        return True
+    warmup_is_fixed = args.warmup_steps is not None or args.warmup_ratio == 0
+    return args.lr_scheduler_type in ("constant_with_warmup", EXPONENTIAL) and warmup_is_fixed

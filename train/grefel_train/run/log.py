@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from grefel_hf.files import write_text
+from grefel_train.run.output_dir import append_line
 
 TRACKER_MODULES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 
@@ -68,8 +69,7 @@ class TrainingLog:
         if self.accelerator.is_main_process:
             line = json.dumps({"seconds": self.seconds(), "epoch": epoch, "step": step, **figures})
             tqdm.write(line)
-            with self.path.open("a") as file:
-                file.write(line + "\n")
+            append_line(self.path, line)
         tags = {f"{group}/{key.replace('.', '/')}": value for key, value in flat(figures).items()}
         self.accelerator.log(tags | {"epoch": epoch}, step=step)
 

@@ -7,6 +7,7 @@ from safetensors import SafetensorError
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import whole_folder
+from grefel_train.run.output_dir import plainly
 
 
 def save_model(
@@ -30,8 +31,8 @@ def save_model(
         with whole_folder(folder) as partial:
             model.save_pretrained(partial, state_dict=state)
             processor.save_pretrained(partial)
-    except SafetensorError as error:
-        raise OSError(f"{folder} could not be written: {error}") from error
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{folder} could not be written: {plainly(error, Path(folder).parent)}.") from error
 
 
 def in_half_precision(weight: torch.Tensor) -> torch.Tensor:
