@@ -40,7 +40,15 @@ from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
 from grefel_train.run import arguments
 from grefel_train.run.averages import WeightAverage
-from grefel_train.run.build import build_config, build_model, compare_classes, build_optimizer, build_processor, build_schedule, may_be_prolonged
+from grefel_train.run.build import (
+    build_config,
+    build_model,
+    build_optimizer,
+    build_processor,
+    build_schedule,
+    compare_classes,
+    may_be_prolonged,
+)
 from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
 from grefel_train.run.interruption import Interrupted, StopRequest
 from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
@@ -70,7 +78,7 @@ def main(args: argparse.Namespace):
         args.mixed_precision = accelerator.mixed_precision  # which accelerate's own configuration may have set
     main_process = accelerator.is_main_process
     with ending_with_message("Cannot start training", START_ERRORS, main_process):
-        lock = prepare_output_dir(args, output_dir, accelerator)  # noqa: F841: held as long as it is open
+        lock = prepare_output_dir(args, output_dir, accelerator)
         transformers.utils.logging.disable_progress_bar()  # those of saving break the run's own
         set_seed(args.seed)
         set_determinism(args, accelerator)
@@ -94,6 +102,8 @@ def main(args: argparse.Namespace):
             end_interrupted(run, interruption)
         write_results(run, origin)
     accelerator.end_training()
+    if lock is not None:
+        lock.close()
     if main_process:
         print(f"The best model is in {output_dir / 'best'}, the results are in {output_dir / 'all_results.json'}.")
     if args.push_to_hub and main_process:
@@ -180,7 +190,9 @@ def set_determinism(args: argparse.Namespace, accelerator: Accelerator):
         torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
 
 
-def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator, output_dir: Path, stop: StopRequest) -> Run:
+def build_run(
+    args: argparse.Namespace, data: FaceData, accelerator: Accelerator, output_dir: Path, stop: StopRequest
+) -> Run:
     """Everything that the loop needs, at the start or at the checkpoint to resume from."""
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
@@ -268,7 +280,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def note_origin(run: Run) -> dict[str, Any]:
     """Write down the settings, commit and versions before anything is trained."""
-    origin = run_origin(run.output_dir, run.progress.step)
+    origin = run_origin(run.output_dir, run.args, run.progress.step)
     header = f"# The settings of a run at commit {origin['commit']}.\n"
     write_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
     return origin

@@ -186,7 +186,9 @@ def test_labels_that_cannot_be_trained_on_are_told_before_the_first_step(tmp_pat
 
 def test_whole_numbers_are_ids_whatever_their_type(tmp_path):
     write_face(tmp_path / "1.png", 0)
-    data = load(*write_table(tmp_path, [("1.png", label) for label in (0.0, 2.0, 0.0, 2.0)]), "--validation_fraction", 0)
+    data = load(
+        *write_table(tmp_path, [("1.png", label) for label in (0.0, 2.0, 0.0, 2.0)]), "--validation_fraction", 0
+    )
     assert data.label_names == ("0", "2") and data.train["label"] == [0, 1, 0, 1]
 
 

@@ -44,7 +44,11 @@ def add_data_arguments(parser: FlagParser) -> None:
     """All flags about data."""
     add = parser.add_argument_group("data").add_argument
     add_source_arguments(add)
-    add("--train_dir", scope=Scope.MACHINE, help="Folder of training images, one folder for each class; or of train/ and validation/ with those.")
+    add(
+        "--train_dir",
+        scope=Scope.MACHINE,
+        help="Folder of training images, one folder for each class; or of train/ and validation/ with those.",
+    )
     add("--validation_dir", scope=Scope.MACHINE, help="The same for validation images.")
     add("--train_split", default="train", help="Name of the training split.")
     add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")

@@ -137,7 +137,9 @@ def split_folders(folder: Path, flag: str) -> dict[str, Path]:
         return {}
     if len(splits) < len(inside):
         others = ", ".join(sorted(set(inside) - set(splits)))
-        raise ValueError(f"--{flag} {folder} holds splits ({', '.join(splits)}) beside other folders ({others}): name one.")
+        raise ValueError(
+            f"--{flag} {folder} holds splits ({', '.join(splits)}) beside other folders ({others}): name one."
+        )
     return {SPLIT_FOLDERS[name.lower()]: path for name, path in splits.items()}
 
 

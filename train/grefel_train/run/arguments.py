@@ -13,7 +13,7 @@ from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 EXPONENTIAL = "exponential"
 METRICS = ("accuracy", "macro_recall", "macro_f1")
-TRACKERS = ("tensorboard", "trackio", "wandb", "all")
+TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow", "all")
 
 
 def parse_args(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -83,6 +83,12 @@ def add_run_arguments(group):
         help="End early but keep the schedule; resume to go on.",
     )
     add(
+        "--early_stopping_patience",
+        scope=Scope.RUN,
+        type=at_least(1, int),
+        help="End after so many epochs that were no better than the best on validation.",
+    )
+    add(
         "--eval_on_start",
         scope=Scope.RUN,
         action=argparse.BooleanOptionalAction,
@@ -131,6 +137,7 @@ def add_epoch_arguments(group):
     )
     add("--augmentation_strength", type=at_least(0, float), default=1.0)
     add("--mixup_alpha", type=at_least(0, float), default=0.0, help="Beta(alpha, alpha) of mixup; 0 is off.")
+    add("--cutmix_alpha", type=at_least(0, float), default=0.0, help="The same of cutmix; with both, one per batch.")
     add("--label_smoothing", type=at_least(0, float), default=0.0)
     add("--label_sharpening", type=at_least(0, float), default=1.0, help="G of y^G / sum(y^G); 1 leaves the labels.")
     add(
@@ -159,6 +166,12 @@ def add_optimisation_arguments(group):
     add("--optimizer", choices=("adamw", "adam"), default="adamw")
     add("--learning_rate", type=at_least(0, float), default=1.5e-3, help="Peak rate.")
     add("--backbone_learning_rate", type=at_least(0, float), help="Peak rate of the image backbone, if it differs.")
+    add(
+        "--layer_decay",
+        type=at_least(0, float),
+        default=1.0,
+        help="Factor of the image backbone's rate from each of its stages to the one before; 1 for one rate.",
+    )
     add("--weight_decay", type=at_least(0, float), default=0.05)
     add("--lr_scheduler_type", choices=(*SCHEDULES, EXPONENTIAL), default="cosine")
     add("--lr_decay", type=at_least(0, float), default=0.995, help="Factor per epoch of the exponential schedule.")

@@ -1,6 +1,7 @@
 """The parts of a run, from its arguments: configuration, model, image processor, optimiser and schedule."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -175,24 +176,33 @@ def build_processor(args: argparse.Namespace, config: GReFELConfig) -> GReFELIma
 
 def parameter_groups(model: torch.nn.Module, args: argparse.Namespace) -> list[dict]:
     """
-    The trained parameters in up to four groups: two learning rates, and no weight decay on vectors (biases, norms,
-    slopes, scales), anchors and positions. Those of the image backbone come last.
+    The trained parameters in groups of one rate each, and no weight decay on vectors (biases, norms, slopes, scales),
+    anchors and positions. Those of the image backbone come last, its first stages after its last ones.
     """
     backbone_rate = args.learning_rate if args.backbone_learning_rate is None else args.backbone_learning_rate
-    groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[int, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         decay = 0.0 if parameter.ndim < 2 or name.endswith(UNDECAYED) else args.weight_decay
-        groups.setdefault(("image_backbone" in name, decay), []).append(parameter)
+        depth = backbone_depth(name)
+        groups.setdefault((min(depth, 1) if args.layer_decay == 1 else depth, decay), []).append(parameter)
     return [
         {
-            "params": groups[backbone, decay],
-            "lr": backbone_rate if backbone else args.learning_rate,
+            "params": groups[depth, decay],
+            "lr": backbone_rate * args.layer_decay ** (depth - 1) if depth else args.learning_rate,
             "weight_decay": decay,
         }
-        for backbone, decay in sorted(groups)
+        for depth, decay in sorted(groups)
     ]
+
+
+def backbone_depth(name: str) -> int:
+    """How far a parameter is from the end of the image backbone: 1 in its last stage, 4 in its stem, 0 outside."""
+    if "image_backbone" not in name:
+        return 0
+    stage = re.search(r"image_backbone\.stage(\d)", name)
+    return 4 - int(stage[1]) if stage else 4
 
 
 def build_optimizer(model: torch.nn.Module, args: argparse.Namespace) -> torch.optim.Optimizer:

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from grefel_hf.files import file_digest, flush, flush_folder
+from grefel_hf.files import file_digest, flush, flush_folder, open_files
 from grefel_train.run.log import flat
 from grefel_train.run.output_dir import plainly
 
@@ -87,6 +87,7 @@ def write_checkpoint(
             state["files"] = {str(path.relative_to(partial)): describe(path) for path in files_of(partial)}
             state["sha256"] = state_digest(state)
             (partial / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+            open_files(partial)
             flush_folder(partial)
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)

@@ -24,7 +24,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
-from grefel_train.data.augmentation import FaceAugmentation, mixup
+from grefel_train.data.augmentation import FaceAugmentation, mixed
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
@@ -103,7 +103,6 @@ def train(run: Run):
 
 def train_and_evaluate(run: Run):
     args, progress = run.args, run.progress
-    last_epoch = math.inf if args.streaming else args.stop_after_epoch or math.inf
     augment = FaceAugmentation(run.plain_model.config.image_size, args.augmentation_strength)
     if args.eval_on_start and not progress.step:
         with averaged_weights(run):
@@ -113,12 +112,20 @@ def train_and_evaluate(run: Run):
     ) as bar:
         if progress.unmeasured:  # it was stopped there
             evaluate_and_keep_best(run)
-        while progress.step < run.total_steps and progress.epoch < last_epoch:
+        while not is_over(run):
             train_epoch(run, augment, bar)
             evaluate_and_keep_best(run)
-            over = progress.step >= run.total_steps or progress.epoch >= last_epoch
-            if over or args.checkpointing_steps == "epoch" or progress.step % args.checkpointing_steps == 0:
+            if is_over(run) or args.checkpointing_steps == "epoch" or progress.step % args.checkpointing_steps == 0:
                 save_checkpoint(run)
+
+
+def is_over(run: Run) -> bool:
+    """All steps are done, or all epochs that --stop_after_epoch allows, or as many brought nothing as patience has."""
+    args, progress = run.args, run.progress
+    if progress.step >= run.total_steps or (args.stop_after_epoch and progress.epoch >= args.stop_after_epoch):
+        return True
+    best = progress.best["epoch"] if progress.best else progress.epoch
+    return bool(args.early_stopping_patience) and progress.epoch - best >= args.early_stopping_patience
 
 
 def train_epoch(run: Run, augment: FaceAugmentation, bar: tqdm):
@@ -185,8 +192,7 @@ def prepare_batch(batch: dict[str, torch.Tensor], run: Run, augment: FaceAugment
     images = augment(to_unit_range(batch["pixels"]))
     num_labels = run.plain_model.num_labels
     targets = target_distributions(batch["labels"], num_labels, args.label_smoothing, args.label_sharpening)
-    if args.mixup_alpha:
-        images, targets = mixup(images, targets, args.mixup_alpha)
+    images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
     return normalize(images, run.processor), targets
 
 

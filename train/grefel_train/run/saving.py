@@ -9,6 +9,8 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import whole_folder
 from grefel_train.run.output_dir import plainly
 
+LOG_TEMPERATURE = "anchors.log_temperature"
+
 
 def save_model(
     model: GReFELForImageClassification,
@@ -27,6 +29,8 @@ def save_model(
     """
     state = model.state_dict() if state is None else state
     state = {name: in_half_precision(weight) for name, weight in state.items()}
+    if LOG_TEMPERATURE in state:  # learned: the config says the same
+        model.config.anchor_temperature = round(state[LOG_TEMPERATURE].float().exp().item(), 6)
     try:
         with whole_folder(folder) as partial:
             model.save_pretrained(partial, state_dict=state)
