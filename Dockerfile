@@ -1,5 +1,5 @@
 # The page: docker build -t grefel . && docker run --rm -p 7860:7860 grefel
-FROM python:3.12-slim
+FROM python:3.11-slim
 RUN useradd --create-home grefel
 WORKDIR /home/grefel/app
 COPY requirements.txt .

@@ -118,7 +118,7 @@ def test_folders_of_splits_in_train_dir_are_read_as_splits(tmp_path):
     data = load("--train_dir", tmp_path / "mine")
     assert data.label_names == ("anger", "happiness") and (len(data.train), len(data.validation)) == (8, 4)
     assert len(load("--train_dir", tmp_path / "mine", "--validation_split", "test").validation) == 2
-    with pytest.raises(ValueError, match="mine holds folders of splits .train, test, validation.: name one"):
+    with pytest.raises(ValueError, match="mine holds folders of splits .*: name one"):
         load("--train_dir", tmp_path / "mine", "--validation_dir", tmp_path / "mine" / "test")
     write_imagefolder(tmp_path / "mine", ("fear",), images=1)
     with pytest.raises(ValueError, match="holds splits .Val, test, train. beside other folders .fear."):

@@ -219,7 +219,7 @@ def random_boxes(count: int, size: int, strength: float, chance: float) -> torch
 def mixed(
     images: torch.Tensor, targets: torch.Tensor, mixup_alpha: float, cutmix_alpha: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mixup or cutmix of a batch, whichever has an alpha above 0; where both have, one of them by the toss of a coin."""
+    """Mixup or cutmix of a batch, whichever has an alpha above 0; with both, one by the toss of a coin."""
     if cutmix_alpha and (not mixup_alpha or draw(1, 0.5).item()):
         return cutmix(images, targets, cutmix_alpha)
     return mixup(images, targets, mixup_alpha) if mixup_alpha else (images, targets)

@@ -143,8 +143,8 @@ def with_images(split: Dataset, column: str, source: FaceSource, must_exist: boo
     for row, path in enumerate(paths if must_exist else ()):
         if path is None or not (is_address(path) or Path(path).is_file()):
             raise ValueError(
-                f"Row {row} of {source.name}: there is no image {path or 'named'}. Mend it, take it out of the data, or "
-                "pass --on_bad_image skip."
+                f"Row {row} of {source.name}: there is no image {path or 'named'}. Mend it, take it out of the data, "
+                "or pass --on_bad_image skip."
             )
     return split.remove_columns(column).add_column(column, paths).cast_column(column, Image())
 

@@ -110,8 +110,8 @@ def occurring_classes(
         if isinstance(value, int | float) and not (value >= 0 and float(value).is_integer()):
             row = pc.index(arrays[0], pa.scalar(value, arrays[0].type)).as_py()
             raise ValueError(
-                f"{locate(row)} has the label {value}, which is no id of a class (0, 1, 2, ...): leave such rows out of "
-                "the data, or name the column of labels with --label_column_name."
+                f"{locate(row)} has the label {value}, which is no id of a class (0, 1, 2, ...): leave such rows out "
+                "of the data, or name the column of labels with --label_column_name."
             )
     counts = {int(value) if isinstance(value, float) else value: count for value, count in counts.items()}
     spellings: dict[str, list[str]] = {}

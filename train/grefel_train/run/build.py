@@ -108,9 +108,9 @@ def class_names(config: GReFELConfig) -> list[str]:
 @torch.no_grad()
 def load_weights(model: GReFELForImageClassification, source: GReFELForImageClassification):
     """
-    Copy the weights of `source`. What it knows of a class goes to the same class (`same_classes`), whatever its id; those
-    that it does not know keep their random start (their anchors one among the others' anchors), and so do parts that it
-    does not have.
+    Copy the weights of `source`. What it knows of a class goes to the same class (`same_classes`), whatever its id;
+    those that it does not know keep their random start (their anchors one among the others' anchors), and so do parts
+    that it does not have.
 
     Raises:
         ValueError: a weight has another shape.

@@ -28,8 +28,8 @@ PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "pillow"
 
 def provenance() -> dict[str, Any]:
     """
-    `command`, `commit`, `uncommitted_changes` (None outside of a git repository), `python`, `hardware`, `threads` and the
-    version of each package.
+    `command`, `commit`, `uncommitted_changes` (None outside of a git repository), `python`, `hardware`, `threads` and
+    the version of each package.
 
     The command has what is secret taken out.
     """
