@@ -51,6 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help=f"what runs the network: {', '.join(RUNTIMES)} or a file of export_onnx (default: auto, the fastest)",
     )
+    parser.add_argument("--device", default="cpu", help="where the network runs, or 'auto' (default: cpu)")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -113,7 +114,9 @@ def run(args: argparse.Namespace, messages: Console) -> int:
         if file and file.exists() and not args.overwrite:
             raise ResultFileError(f"{file} exists: choose another file, or replace it with --overwrite.")
     try:
-        predictor = FacialExpressionPredictor.from_pretrained(args.model, detector=args.detector, runtime=args.runtime)
+        predictor = FacialExpressionPredictor.from_pretrained(
+            args.model, detector=args.detector, runtime=args.runtime, device=args.device
+        )
     except (ValueError, OnnxUnavailableError, GraphMismatchError) as error:  # no GReFEL model, no such runtime
         raise OSError(str(error)) from error
     with stop_signals() as stop:

@@ -10,9 +10,9 @@ from gradio.components import Component
 
 from grefel_hf.results import ANSWERS
 
+from .limits import MODEL
 from .links import bounded
 from .measured import figure
-from .parts import MODEL
 from .tabs.many.handlers import ManyPhotosHandlers
 from .tabs.photo.handlers import PhotoHandlers
 from .tabs.video.handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers

@@ -16,6 +16,8 @@ QUEUE_SIZE = 64
 LIVE_VISITORS = 2
 LIVE_SECONDS = 120
 LIVE_SIDE = 1280  # pixels
+# Of events that need the model: requests that are worked on at once. One already uses all cores of a small machine.
+MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}
 
 
 class LargestFaces:

@@ -10,9 +10,9 @@ from grefel_hf import FacialExpressionPredictor
 from .api import add_endpoints
 from .limits import QUEUE_SIZE, LargestFaces
 from .measured import coverage_at, load_evaluation
-from .parts import html
+from .rendering import html, render
 from .sentences import UNSURE
-from .tabs.about import tab as about
+from .tabs.about.tab import about_tab
 from .tabs.live.handlers import LiveHandlers
 from .tabs.live.tab import live_tab
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -40,7 +40,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
     name = _public_name(model) if model else None
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
-        html(about.HEADER, "gf-header")
+        html(render("header"), "gf-header")
         with gr.Tabs(elem_id="gf-tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Photo", id="photo"):
                 photo_tab = PhotoTab(photos, predictor.labels)
@@ -51,8 +51,8 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
             with gr.Tab("Many photos", id="many"):
                 many_tab(many, tabs, photo_tab)
             with gr.Tab("About", id="about"):
-                html(about.about_view(evaluation, predictor.labels, name), "gf-about", script=about.SHOW_ADDRESS)
-        html(about.FOOT, "gf-foot")
+                about_tab(evaluation, predictor.labels, name)
+        html(render("foot"), "gf-foot")
         add_endpoints(photos, many, videos, evaluation, photo_tab.photo)
     return page.queue(max_size=QUEUE_SIZE, api_open=False)
 

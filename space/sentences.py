@@ -1,6 +1,9 @@
 """What the page says: numbers, confidences and what reliability balancing did, in words that hold for the case."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.results import FacePrediction, PhotoPrediction
@@ -122,6 +125,16 @@ def coverage_sentence(coverage: Coverage) -> str:
     return f"{sentence}; of the faces below, such as this one, it gets {percent(coverage.accuracy_below)} right."
 
 
+def face_name(face: FacePrediction, number: int) -> str:
+    """A face's number and answer."""
+    return f"Face {number}: {face.label}, {percent(face.score)}"
+
+
+def anchor_tip(label: str, number: int, share: float) -> str:
+    """An anchor's share of the total similarity; `number` counts from 0."""
+    return f"{label} anchor {number + 1}: {percent(share, 1)}"
+
+
 def setup_name(setup: BalancingSetup) -> str:
     """A row of Table 2 in words."""
     return _SETUP_NAMES[setup.use_anchors, setup.use_attentive_correction]
@@ -149,9 +162,60 @@ def faces_found(photo: PhotoPrediction) -> str:
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str | None = None) -> str:
     """ "1 face", "2 faces"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
+    """What the drawing of distributions (N,) over seconds shows, for those who hear the page."""
+    if not len(times):
+        return "Timeline, still empty"
+    (first, most), (second, next_most) = _two_on_average(labels, distributions)
+    return (
+        f"Timeline from {times[0]:.1f} to {times[-1]:.1f} seconds; "
+        f"on average {first} {percent(most)} and {second} {percent(next_most)}"
+    )
+
+
+def person_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
+    """When a person of a video was seen, and with which expressions."""
+    (first, most), (second, next_most) = _two_on_average(labels, distributions)
+    return (
+        f"from {times[0]:.1f} to {times[-1]:.1f} s; on average {first} {percent(most)}, {second} {percent(next_most)}"
+    )
+
+
+def measured_on(names: Sequence[str], samples: int | None, *, intervals: bool) -> str:
+    """What the figures of an evaluation were measured on."""
+    faces = [f"{samples:,} faces"] if samples else []
+    note = " Small figures: 95 % intervals." if intervals else ""
+    return f"Measured on {', '.join([*names, *faces])}.{note}"
+
+
+def confusion_tip(true: str, answer: str, count: int, total: int) -> str:
+    """A cell of a confusion matrix."""
+    return f"{true} answered as {answer}: {count} of {total}"
+
+
+def reliability_words(bins: Sequence[dict[str, Any]]) -> str:
+    """What a reliability diagram shows, for those who hear the page."""
+    return "; ".join(
+        f"{row['confidence']:.0%} sure: {row['accuracy']:.0%} right, {row['samples']} faces" for row in bins
+    )
+
+
+def reliability_tip(row: dict[str, Any]) -> str:
+    """A bin of a reliability diagram."""
+    return f"{row['lower']:.0%} to {row['upper']:.0%}: {row['accuracy']:.0%} of {row['samples']} right"
+
+
+def worst_sentence(recalls: Sequence[tuple[str, float, int | None]]) -> str:
+    """The classes that are recognised worst: name, recall, and the number of faces where it is known."""
+    named = [
+        f"{label} ({percent(recall)}{'' if faces is None else f' of {faces}'})" for label, recall, faces in recalls
+    ]
+    return f"Recognised worst: {', '.join(named)}."
 
 
 def photo_error(message: str, path: str) -> str:
@@ -193,6 +257,11 @@ def _change(before: float, after: float) -> str:
         return f"left it at {percent(after)}"
     verb = "raised" if after > before else "lowered"
     return f"{verb} it from {percent(before)} to {percent(after)}"
+
+
+def _two_on_average(labels: tuple[str, ...], distributions: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+    mean = np.mean(distributions, axis=0)
+    return [(labels[index], float(mean[index])) for index in mean.argsort()[::-1][:2]]
 
 
 def _listed(words: Sequence[str]) -> str:

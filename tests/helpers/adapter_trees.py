@@ -100,3 +100,10 @@ def write_imagefolder(folder: Path, names: tuple[str, ...], images: int = 2) -> 
         for number in range(images):
             write_face(folder / name / f"{number}.png", label)
     return folder
+
+
+def names_of(split, label_names) -> list[str]:
+    """The class names of a split; the pictures must have been made with the same labels."""
+    assert [brightness(image) for image in split["image"]] == [grey(label) for label in split["label"]]
+    assert tuple(split.features["label"].names) == tuple(label_names)
+    return [label_names[label] for label in split["label"]]

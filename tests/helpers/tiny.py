@@ -46,6 +46,10 @@ class TinyApp:
         return answer.json()[0]
 
 
+# What marks a file in the data of a call.
+FILE_DATA = {"meta": {"_type": "gradio.FileData"}}
+
+
 def tiny_endpoint(app: TinyApp, name: str, data: list) -> tuple[str, str]:
     """The last event ("complete" or "error") and its data from an endpoint that is called by plain HTTP."""
     call = httpx.post(f"{app.url}gradio_api/call/{name}", json={"data": data}, timeout=120)

@@ -21,7 +21,7 @@ import app as app_module
 from grefel_hf import FacialExpressionPredictor, faces_table
 from grefel_hf.comparison import compare_balancing
 from space.api import description
-from space.tabs.about import tab as about
+from space.tabs.about import examples
 from tests.helpers.page_driver import ROOT, offline_environment
 from tests.helpers.video_clips import read_pictures, scene, write_clip
 
@@ -137,11 +137,11 @@ def test_an_assistant_finds_and_calls_the_tools(tiny_app, client, astronaut_file
     assert refusal.isError and "root" not in json.dumps([item.text for item in refusal.content])
 
 
-@pytest.mark.parametrize("example", [about.CLIENT, about.CURL], ids=["gradio_client", "curl"])
+@pytest.mark.parametrize("example", [examples.CLIENT, examples.CURL], ids=["gradio_client", "curl"])
 def test_the_examples_on_the_page_run(example, tiny_app, astronaut, tmp_path):
     astronaut.save(tmp_path / "photo.jpg")
     code = example.format(address=tiny_app.url.rstrip("/"))
-    shell = example is about.CURL
+    shell = example is examples.CURL
     if shell and shutil.which("curl") is None:
         pytest.skip("no curl is installed")
     command = ["bash", "-c", code] if shell else [sys.executable, "-c", code]

@@ -1,31 +1,16 @@
-"""Nothing that is uploaded stays, and nothing of the server can be read: what was tried, by page and API."""
+"""Nothing of the server can be read: what was tried, by page and API."""
 
-import asyncio
-import base64
-import os
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import gradio as gr
 import httpx
 import pytest
-import safehttpx
-from gradio.processing_utils import save_base64_to_cache
-from gradio_client import Client, handle_file
 
-from grefel_hf import FacialExpressionPredictor
-from space import links
-from space import page as layout
-from space.sweeper import own_files, start_sweeping, sweep
 from space.tabs.photo.tab import EXAMPLE
 from tests.helpers.page_driver import ROOT
-from tests.helpers.tiny import tiny_endpoint
+from tests.helpers.tiny import FILE_DATA, tiny_endpoint
 from tests.helpers.video_clips import scene, write_clip
 
 SECRET = str(ROOT / "app.py")
-META = {"meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +25,22 @@ def secrets(astronaut, tmp_path_factory) -> dict[str, Path]:
     "payload",
     [
         {"path": "{secret}"},
-        {"path": "{secret}", **META},
-        {"path": "/etc/passwd", **META},
-        {"path": "/proc/self/environ", **META},
-        {"path": "app.py", **META},
-        {"path": "../../../../../../etc/passwd", **META},
-        {"path": "{uploads}/../../../../../../../../etc/passwd", **META},
-        {"path": "{uploads}/link", **META},
+        {"path": "{secret}", **FILE_DATA},
+        {"path": "/etc/passwd", **FILE_DATA},
+        {"path": "/proc/self/environ", **FILE_DATA},
+        {"path": "app.py", **FILE_DATA},
+        {"path": "../../../../../../etc/passwd", **FILE_DATA},
+        {"path": "{uploads}/../../../../../../../../etc/passwd", **FILE_DATA},
+        {"path": "{uploads}/link", **FILE_DATA},
         {"path": "{uploads}/link"},
-        {"url": "file://{secret}", **META},
-        {"path": "file://{secret}", **META},
-        {"path": "http://127.0.0.1:{port}/", **META},
-        {"path": "http://localhost:{port}/gradio_api/info", **META},
-        {"path": "http://[::1]:{port}/", **META},
-        {"path": "http://2130706433:{port}/", **META},
-        {"path": "http://169.254.169.254/latest/meta-data/", **META},
-        {"path": "http://10.0.0.1/", **META},
+        {"url": "file://{secret}", **FILE_DATA},
+        {"path": "file://{secret}", **FILE_DATA},
+        {"path": "http://127.0.0.1:{port}/", **FILE_DATA},
+        {"path": "http://localhost:{port}/gradio_api/info", **FILE_DATA},
+        {"path": "http://[::1]:{port}/", **FILE_DATA},
+        {"path": "http://2130706433:{port}/", **FILE_DATA},
+        {"path": "http://169.254.169.254/latest/meta-data/", **FILE_DATA},
+        {"path": "http://10.0.0.1/", **FILE_DATA},
     ],
     ids=lambda payload: payload.get("path") or payload.get("url") if isinstance(payload, dict) else None,
 )
@@ -124,77 +109,3 @@ def test_strangers_pages_may_not_call(tiny_app):
     """Gradio's strict CORS: a page elsewhere cannot read answers of an app on this machine."""
     answer = httpx.get(f"{tiny_app.url}config", headers={"Origin": "https://elsewhere.example"}, timeout=60)
     assert answer.headers.get("access-control-allow-origin") is None
-
-
-class _Stream(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        if self.path == "/small.png":
-            self.wfile.write(b"small")
-        else:
-            for _ in range(40):
-                self.wfile.write(bytes(100_000))
-
-    def log_message(self, *arguments):
-        pass
-
-
-def test_links_are_fetched_within_the_limit(tmp_path, monkeypatch):
-    async def any_address(host):
-        return "127.0.0.1"
-
-    monkeypatch.setattr(safehttpx, "async_validate_url", any_address)
-    server = HTTPServer(("127.0.0.1", 0), _Stream)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        address = f"http://photos.example:{server.server_port}"
-        path = asyncio.run(links.fetch(f"{address}/small.png", str(tmp_path), most_mb=1))
-        assert Path(path).read_bytes() == b"small" and Path(path).name == "small.png"
-        with pytest.raises(gr.Error, match="more than 1 MB"):
-            asyncio.run(links.fetch(f"{address}/large.png", str(tmp_path), most_mb=1))
-        assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["small.png"]
-    finally:
-        server.shutdown()
-
-
-def test_links_to_this_machine_are_not_fetched(tmp_path):
-    with pytest.raises(gr.Error, match="public"):
-        asyncio.run(links.fetch("http://127.0.0.1:9/x.png", str(tmp_path)))
-
-
-def test_sweeping_takes_what_is_old(tmp_path):
-    old, new, own = tmp_path / "a" / "old.png", tmp_path / "b" / "new.png", tmp_path / "c" / "own.png"
-    for file in (old, new, own):
-        file.parent.mkdir()
-        file.write_bytes(b"x")
-    for path in (old, own, old.parent, own.parent):
-        os.utime(path, (0, 0))
-    sweep(tmp_path, 100, frozenset([own]))
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"new.png", "own.png"}
-
-
-def test_nothing_of_an_upload_survives(tiny_checkpoint, astronaut_file, tmp_path, monkeypatch):
-    """Photo, set and MCP upload go in; once the cleaners have run, no folder for temporary files holds any."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert sum(layout.DELETE_CACHE) <= 600
-    page = layout.build_page(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
-    own = own_files(page)
-    assert own == {file for file in tmp_path.rglob("*") if file.is_file()}
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
-    try:
-        client = Client(url, verbose=False, analytics_enabled=False)
-        photo = handle_file(str(astronaut_file))
-        assert client.predict(photo, api_name="/predict")["faces"]
-        assert client.predict([photo, photo], api_name="/many_photos")[0]
-        content = base64.b64encode(astronaut_file.read_bytes()).decode()
-        save_base64_to_cache(f"data:image/png;base64,{content}", str(tmp_path / "uploads"))  # as MCP does
-        assert {file for file in tmp_path.rglob("*") if file.is_file()} - own
-        start_sweeping(own, every=0.2, seconds=1.0)
-        deadline = time.monotonic() + 30
-        while {file for file in tmp_path.rglob("*") if file.is_file()} - own and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert {file for file in tmp_path.rglob("*") if file.is_file()} == own
-    finally:
-        page.close()

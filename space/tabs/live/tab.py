@@ -3,14 +3,15 @@
 import gradio as gr
 
 from ...limits import LIVE_SECONDS, LIVE_VISITORS
-from ...parts import PRIVATE, html
-from . import handlers as live
+from ...rendering import html, render
+from ...uploads import PRIVATE
+from .handlers import LiveHandlers
 
 STREAM_EVERY = 0.1  # seconds; a frame that comes while another is analysed replaces the one that waits
 FORGET_SECONDS = 300
 
 
-def live_tab(handlers: live.LiveHandlers) -> None:
+def live_tab(handlers: LiveHandlers) -> None:
     """Make the tab's parts and events inside the Blocks context that is open."""
     moments = gr.State([], time_to_live=FORGET_SECONDS)
     with gr.Row(elem_classes="gf-columns"):
@@ -28,13 +29,9 @@ def live_tab(handlers: live.LiveHandlers) -> None:
                     mirror=True, constraints={"video": {"width": {"ideal": 640}, "facingMode": "user"}}
                 ),
             )
-            html(
-                f'<p class="gf-found">It stops after {LIVE_SECONDS} seconds, so that others have their turn. Frames '
-                "stay in memory while they are analysed and are not kept.</p>",
-                "gf-live-note",
-            )
+            html(render("live/note"), "gf-live-note")
         with gr.Column(scale=7, min_width=320):
-            view = html(live.EMPTY, "gf-live-view")
+            view = html(render("live/empty"), "gf-live-view")
     camera.stream(
         handlers.frame,
         [camera, moments],

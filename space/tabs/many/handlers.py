@@ -1,9 +1,7 @@
-"""Many photos at once: a row for each face, a CSV file, and a thumbnail that opens the photo in the photo view."""
+"""Many photos at once, a few after the other: results, thumbnails, and why others were not read."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,10 @@ from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, PhotoPrediction, faces_table
 from grefel_hf.faces.photos import PhotoError
-from grefel_hf.palette import class_colours
 
-from ... import figures
 from ... import sentences as wording
+from ...data_uris import jpeg_uri
 from ...hardware import on_gpu
-from ...images import jpeg_uri
 from ...limits import MAX_PHOTOS
 from ...uploads import open_photo, refuse, uploaded_file
 
@@ -105,51 +101,3 @@ class ManyPhotosHandlers:
                 batch.results[number] = replace(result, source=batch.names[number])
                 batch.thumbnails[number] = jpeg_uri(images[number], THUMBNAIL_SIDE)
             yield batch
-
-
-def batch_view(batch: Batch) -> str:
-    """The set as a table, a row per photo that opens it, with progress as long as some are missing."""
-    total = len(batch.names)
-    faces = sum(len(photo.faces) for photo in batch.results.values())
-    if batch.done < total:
-        head = figures.progress_bar(batch.done, total, f"{batch.done} of {wording.counted(total, 'photo')}")
-    else:
-        head = (
-            f'<div class="gf-many-head"><p role="status">{wording.counted(faces, "face")} in '
-            f"{wording.counted(len(batch.results), 'photo')}. Choose a photo to see everything about it.</p>"
-            f"{download_link(batch.csv(), 'faces.csv')}</div>"
-        )
-    rows = "".join(_row(batch, number) for number in range(total) if number in batch.results)
-    return f'{head}<div class="gf-many" role="list">{rows}</div>{_problems(batch)}'
-
-
-def download_link(csv: str, name: str) -> str:
-    """A CSV file inside the page: nothing is written on the server."""
-    content = base64.b64encode(csv.encode()).decode()
-    return f'<a class="gf-download" download="{name}" href="data:text/csv;base64,{content}">Download CSV</a>'
-
-
-def _row(batch: Batch, number: int) -> str:
-    photo = batch.results[number]
-    name = escape(batch.names[number])
-    faces = "".join(
-        f"<li>{figures.swatch(class_colours(face.labels)[face.label])}{escape(face.label)} "
-        f"<b>{wording.percent(face.score)}</b> <small>{wording.confidence_words(face.confidences['corrected'])}</small>"
-        "</li>"
-        for face in photo.faces
-    )
-    return (
-        f'<div role="listitem"><button type="button" class="gf-many-photo" data-photo="{number}" '
-        f'aria-label="Open {name}"><span><img src="{batch.thumbnails[number]}" alt=""></span>'
-        f"<span><strong>{name}</strong>{f'<ul>{faces}</ul>' if faces else '<small>no face found</small>'}"
-        "</span></button></div>"
-    )
-
-
-def _problems(batch: Batch) -> str:
-    if not batch.problems:
-        return ""
-    items = "".join(
-        f"<li><b>{escape(batch.names[number])}</b> {escape(reason)}</li>" for number, reason in batch.problems.items()
-    )
-    return f'<section class="gf-problems"><h3>Not read</h3><ul>{items}</ul></section>'

@@ -5,20 +5,14 @@ from typing import Any
 
 import gradio as gr
 
-from ...limits import MAX_PHOTO_MB, MAX_PHOTOS
+from ...limits import MODEL
 from ...links import bounded
-from ...parts import MODEL, PRIVATE, html
-from ...uploads import refuse, uploaded_file
+from ...rendering import html, render
+from ...uploads import PRIVATE, refuse, uploaded_file
 from ..photo.tab import PhotoTab
-from .handlers import ManyPhotosHandlers, batch_view
+from .handlers import ManyPhotosHandlers
+from .view import batch_view
 
-EMPTY = f"""
-<section class="gf-empty">
-  <h2>A table of all faces in your photos</h2>
-  <p>Up to {MAX_PHOTOS} photos of at most {MAX_PHOTO_MB} MB each. Every face becomes a row of a CSV file with all
-  distributions and confidences; every photo can be opened to see why.</p>
-</section>
-"""
 # Which photo was chosen travels with the click.
 CHOOSE = """
 element.addEventListener("click", (event) => {
@@ -30,6 +24,10 @@ element.addEventListener("click", (event) => {
 
 def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -> None:
     """Make the tab's parts and events inside the Blocks context that is open."""
+
+    def empty() -> str:
+        return render("many/empty")
+
     files = bounded(
         gr.File(
             label="Photos",
@@ -39,7 +37,7 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
             elem_id="gf-files",
         )
     )
-    view = html(EMPTY, "gf-many-view", script=CHOOSE)
+    view = html(empty(), "gf-many-view", script=CHOOSE)
 
     def show(photos: list[dict[str, Any]] | None) -> Iterator[str]:
         for batch in handlers.analyse(photos):
@@ -50,9 +48,6 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
         if not photos or not isinstance(number, int) or not 0 <= number < len(photos):
             raise refuse("This photo is no longer there: upload it again.", "No photo")
         return [gr.Tabs(selected="photo"), *photo_tab.shown(uploaded_file(photos[number]))]
-
-    def empty() -> str:
-        return EMPTY
 
     shown = files.upload(show, files, view, show_progress="hidden", **PRIVATE, **MODEL)
     shown.failure(empty, None, view, queue=False, show_progress="hidden", **PRIVATE)

@@ -13,8 +13,7 @@ from grefel_hf.results import PhotoPrediction
 from ...hardware import on_gpu
 from ...measured import Coverage
 from ...uploads import open_photo_or_refuse, uploaded_file
-from .face import faces_view
-from .view import photo_view
+from .view import faces_view, photo_view
 
 
 class PhotoHandlers:

@@ -5,14 +5,16 @@ from typing import Any
 
 import gradio as gr
 
+from ...limits import MODEL
 from ...links import bounded
-from ...parts import MODEL, PRIVATE, html
-from ...uploads import uploaded_file
-from ..about import tab as about
-from .face import empty_view
+from ...rendering import html
+from ...uploads import PRIVATE, uploaded_file
 from .handlers import PhotoHandlers
+from .view import empty_view
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "eileen_collins.jpg"
+# In the upload field; the first line is its heading.
+UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
 
 class PhotoTab:
@@ -38,7 +40,7 @@ class PhotoTab:
                         height=440,
                         elem_id="gf-upload",
                         buttons=[],
-                        placeholder=about.UPLOAD,
+                        placeholder=UPLOAD,
                     )
                 )
                 view = html("", "gf-photo-view", visible=False)

@@ -1,11 +1,10 @@
-"""A video: timelines per person, an annotated copy and a CSV file, with progress on the way."""
+"""A video, followed to its end with reports on the way: who was seen when, and an annotated copy."""
 
 import contextlib
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,11 @@ from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_rows
 from grefel_hf.video.reader import VideoError, VideoReader
 from grefel_hf.video.writer import write_annotated
 
-from ... import figures
+from ... import limits
 from ... import sentences as wording
+from ...data_uris import jpeg_uri
 from ...hardware import on_gpu
-from ...images import jpeg_uri
-from ...limits import MAX_ANALYSED_FRAMES, MAX_PERSONS, MAX_VIDEO_SECONDS, MAX_VIDEO_SIDE
 from ...uploads import refuse, uploaded_file
-from ..many.handlers import download_link
-from .timeline import timeline_figure
 
 ANALYSED_A_SECOND = 5
 SMOOTHING = 0.5  # seconds
@@ -118,9 +114,11 @@ class VideoHandlers:
 
     def _analyse(self, path: str, smoothing: float) -> Iterator[Analysis]:
         with VideoReader(path) as video, _new_clip() as clip:
-            if max(video.size) > MAX_VIDEO_SIDE:
-                raise VideoError(f"{path} is too large, the limit is {MAX_VIDEO_SIDE} pixels a side: scale it down")
-            most = round(MAX_VIDEO_SECONDS * video.rate)
+            if max(video.size) > limits.MAX_VIDEO_SIDE:
+                raise VideoError(
+                    f"{path} is too large, the limit is {limits.MAX_VIDEO_SIDE} pixels a side: scale it down"
+                )
+            most = round(limits.MAX_VIDEO_SECONDS * video.rate)
             expected = video.expected_frames
             analysis = Analysis(
                 total=expected and min(expected, most), cut=expected is not None and expected > 1.02 * most
@@ -132,8 +130,8 @@ class VideoHandlers:
                 smoothing=smoothing,
                 every_frame=True,
                 keep_crops=True,
-                max_frames=MAX_ANALYSED_FRAMES,
-                max_seconds=MAX_VIDEO_SECONDS,
+                max_frames=limits.MAX_ANALYSED_FRAMES,
+                max_seconds=limits.MAX_VIDEO_SECONDS,
             )
             reported = 0.0
             for frame in write_annotated(frames, clip, video):
@@ -171,46 +169,3 @@ def _new_clip() -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # not empty: the clip is whole
             folder.rmdir()
-
-
-def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
-    """The whole analysis: a timeline for each person."""
-    if not analysis.persons:
-        content = "<p>No face was found in this video.</p>"
-    else:
-        longest = sorted(analysis.persons, key=lambda number: len(analysis.persons[number].times), reverse=True)
-        shown = sorted(longest[:MAX_PERSONS])
-        content = "".join(_person(analysis.persons[number], number, analysis, labels) for number in shown)
-        if len(longest) > len(shown):
-            content += f"<p>{len(longest) - len(shown)} more, who were seen for less time, are in the CSV file.</p>"
-        content += figures.legend(labels)
-    notes = [analysis.problem] if analysis.problem else []
-    if analysis.cut:
-        notes.append(f"The first {MAX_VIDEO_SECONDS} seconds were analysed, which is the limit.")
-    warnings = "".join(f'<p class="gf-caution" role="note">{escape(note)}</p>' for note in notes)
-    count = len(analysis.persons)
-    people = "1 person" if count == 1 else f"{count} people"
-    return (
-        f'<div class="gf-video"><div class="gf-many-head"><p role="status">{people} in {analysis.end:.1f} seconds.</p>'
-        f"{download_link(analysis.csv(), 'timelines.csv')}</div>{warnings}{content}</div>"
-    )
-
-
-def progress_view(analysis: Analysis) -> str:
-    """How far the analysis has come."""
-    words = f"{analysis.end:.1f} seconds analysed"
-    return figures.progress_bar(analysis.done, analysis.total or analysis.done, words)
-
-
-def _person(person: Person, number: int, analysis: Analysis, labels: tuple[str, ...]) -> str:
-    mean = np.mean(person.distributions, axis=0)
-    first, second = mean.argsort()[::-1][:2]
-    words = (
-        f"from {person.times[0]:.1f} to {person.times[-1]:.1f} s; on average {labels[first]} "
-        f"{wording.percent(float(mean[first]))}, {labels[second]} {wording.percent(float(mean[second]))}"
-    )
-    line = timeline_figure(labels, person.times, person.distributions, 0.0, max(analysis.end, 0.1))
-    return (
-        f'<section class="gf-person"><img src="{person.picture}" alt=""><div><h3>Person {number}</h3>'
-        f"<p>{escape(words)}</p></div>{line}</section>"
-    )

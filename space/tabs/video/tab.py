@@ -5,22 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from ...limits import MAX_UPLOAD_MB, MAX_VIDEO_SECONDS
+from ...limits import MODEL
 from ...links import bounded
-from ...parts import MODEL, PRIVATE, html
-from .handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers, analysis_view, progress_view
-
-EMPTY = f"""
-<section class="gf-empty">
-  <h2>Expressions over time</h2>
-  <p>Every person in the video gets a timeline, and rows in a CSV file; a copy of the video shows who is who. Up to
-  {MAX_UPLOAD_MB} MB; the first {MAX_VIDEO_SECONDS} seconds are analysed.</p>
-</section>
-"""
-CANCELLED = """
-<section class="gf-empty"><h2>Cancelled</h2><p>There is no result. Start again, or choose another video.</p>
-</section>
-"""
+from ...rendering import html, render
+from ...uploads import PRIVATE
+from .handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers
+from .view import analysis_view, progress_view
 
 
 def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
@@ -52,7 +42,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
                 elem_id="gf-clip",
                 buttons=["download"],
             )
-            view = html(EMPTY, "gf-video-view")
+            view = html(render("video/empty"), "gf-video-view")
 
     def idle(content: str, path: str | None = None) -> tuple:
         return (
@@ -73,12 +63,12 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
                     gr.update(visible=True),
                 )
         except Exception:  # said in a message over the page; `failure` would also fire where someone cancels
-            yield idle(EMPTY)
+            yield idle(render("video/empty"))
             raise
         yield idle(analysis_view(analysis, labels), analysis.clip)
 
     def cancelled() -> tuple:
-        return idle(CANCELLED)
+        return idle(render("video/cancelled"))
 
     parts = [view, clip, start, cancel]
     running = start.click(run, [video, smoothing], parts, show_progress="hidden", **PRIVATE, **MODEL)

@@ -1,28 +1,13 @@
 """Aff-Wild2 on a small tree in its real layout, with the label order of its files."""
 
-import logging
-
 import pytest
 
 from grefel_train.data.adapters import affwild2
 from grefel_train.data.splits import group_ids
 from tests.helpers.adapter_trees import (
-    brightness,
-    grey,
+    names_of,
     write_affwild2,
 )
-
-
-def names_of(split, label_names) -> list[str]:
-    """The class names of a split; the pictures must have been made with the same labels."""
-    assert [brightness(image) for image in split["image"]] == [grey(label) for label in split["label"]]
-    assert tuple(split.features["label"].names) == tuple(label_names)
-    return [label_names[label] for label in split["label"]]
-
-
-@pytest.fixture(autouse=True)
-def warnings_are_seen(caplog):
-    caplog.set_level(logging.WARNING)
 
 
 def test_affwild2(tmp_path, caplog):

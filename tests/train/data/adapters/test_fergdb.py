@@ -6,18 +6,10 @@ import pytest
 from grefel_train.data.adapters import fergdb
 from grefel_train.data.splits import class_ids, group_ids
 from tests.helpers.adapter_trees import (
-    brightness,
-    grey,
+    names_of,
     write_face,
     write_fergdb,
 )
-
-
-def names_of(split, label_names) -> list[str]:
-    """The class names of a split; the pictures must have been made with the same labels."""
-    assert [brightness(image) for image in split["image"]] == [grey(label) for label in split["label"]]
-    assert tuple(split.features["label"].names) == tuple(label_names)
-    return [label_names[label] for label in split["label"]]
 
 
 def test_fergdb(tmp_path):

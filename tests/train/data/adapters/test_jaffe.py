@@ -4,18 +4,10 @@ import pytest
 
 from grefel_train.data.adapters import jaffe
 from tests.helpers.adapter_trees import (
-    brightness,
-    grey,
+    names_of,
     write_face,
     write_jaffe,
 )
-
-
-def names_of(split, label_names) -> list[str]:
-    """The class names of a split; the pictures must have been made with the same labels."""
-    assert [brightness(image) for image in split["image"]] == [grey(label) for label in split["label"]]
-    assert tuple(split.features["label"].names) == tuple(label_names)
-    return [label_names[label] for label in split["label"]]
 
 
 def test_jaffe(tmp_path):

@@ -5,17 +5,9 @@ import pytest
 from grefel_train.data.adapters import rafdb
 from grefel_train.data.splits import class_ids, group_ids
 from tests.helpers.adapter_trees import (
-    brightness,
-    grey,
+    names_of,
     write_rafdb,
 )
-
-
-def names_of(split, label_names) -> list[str]:
-    """The class names of a split; the pictures must have been made with the same labels."""
-    assert [brightness(image) for image in split["image"]] == [grey(label) for label in split["label"]]
-    assert tuple(split.features["label"].names) == tuple(label_names)
-    return [label_names[label] for label in split["label"]]
 
 
 def test_rafdb(tmp_path):

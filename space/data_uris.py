@@ -1,4 +1,4 @@
-"""Pictures inside the page's HTML as data URIs: nothing that was uploaded is written to a file to be served."""
+"""Pictures and tables inside the page's HTML as data URIs: nothing of an upload is written to a file to be served."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ def jpeg_uri(image: Image.Image, side: int) -> str:
     """An RGB picture, reduced to at most `side` pixels, as a data URI."""
     image = image.copy()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _data_uri(image, "jpeg", quality=85)
+    return _image_uri(image, "jpeg", quality=85)
 
 
 def attention_uri(attention: np.ndarray) -> str:
@@ -32,10 +32,19 @@ def attention_uri(attention: np.ndarray) -> str:
     stops = np.linspace(0, 1, len(_RAMP))
     colours = [np.interp(smooth, stops, _RAMP[:, channel]) for channel in range(3)]
     alpha = 255 * (0.1 + 0.55 * smooth) * (spread > 0)
-    return _data_uri(Image.fromarray(np.stack([*colours, alpha], axis=-1).astype(np.uint8)), "png")
+    return _image_uri(Image.fromarray(np.stack([*colours, alpha], axis=-1).astype(np.uint8)), "png")
 
 
-def _data_uri(image: Image.Image, kind: str, **options) -> str:
+def csv_uri(csv: str) -> str:
+    """A table as a data URI."""
+    return _data_uri(csv.encode(), "text/csv")
+
+
+def _image_uri(image: Image.Image, kind: str, **options) -> str:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return _data_uri(buffer.getvalue(), f"image/{kind}")
+
+
+def _data_uri(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
