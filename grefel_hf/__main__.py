@@ -71,6 +71,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help=f"what runs the network: {', '.join(RUNTIMES)} or a file of export_onnx (default: auto, the fastest)",
     )
+    parser.add_argument("--device", default="cpu", help="where the network runs, or 'auto' (default: cpu)")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -134,6 +135,7 @@ def run(args: argparse.Namespace, messages: Console) -> int:
             args.model,
             detector=args.detector,
             runtime=args.runtime,
+            device=args.device,
             min_score=args.min_score,
             min_face=args.min_face,
         )

@@ -59,6 +59,7 @@ class FacialExpressionPredictor:
     def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32, network: Network | None = None):
         self.model = model.eval()
         self.network = network or TorchNetwork(self.model)
+        self._made_of: dict[str, str | Path] = {}  # what `from_pretrained` made, by attribute, and of which name
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
@@ -76,6 +77,11 @@ class FacialExpressionPredictor:
         runtime: str | Path = "auto",
         min_score: float | None = None,
         min_face: float = 0.0,
+        dtype: str | torch.dtype = "auto",
+        subfolder: str = "",
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
@@ -83,22 +89,39 @@ class FacialExpressionPredictor:
         Args:
             model: a folder or a Hub id; None for the checkpoint that comes with the package.
             detector: "auto", "yunet", "hog" or "none" (see `create_detector`).
-            device: where the model runs.
+            device: where the model runs; "auto" for an accelerator that PyTorch finds, else the CPU.
             batch_size: faces per forward pass.
             revision: branch, tag or commit on the Hub.
             runtime: "torch", "compile", "onnx", an ONNX file, or "auto", the fastest (see `create_network`).
             min_score, min_face: least score and size of a face (see `create_detector`).
+            dtype: of the weights; "auto" for that of the checkpoint.
+            subfolder: where in the repository or folder the checkpoint lies.
+            token, cache_dir, local_files_only: as `from_pretrained` of transformers takes them.
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
-            ValueError: the model is not a GReFEL model, or the detector or the runtime is unknown.
+            ValueError: the model is not a GReFEL model, or the detector, the runtime or the device is unknown.
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
-        network, processor = load_checkpoint(model, revision=revision)
-        network = network.to(device)
-        faces = create_detector(detector, min_score=min_score, min_face=min_face)
-        return cls(network, processor, faces, batch_size, create_network(network, runtime))
+        options = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
+        loaded, processor = load_checkpoint(model, dtype=dtype, local_files_only=local_files_only, **options)
+        loaded = loaded.to(found_device(device))
+        limits = {"min_score": min_score, "min_face": min_face}
+        faces = create_detector(detector, **limits)
+        predictor = cls(loaded, processor, faces, batch_size, create_network(loaded, runtime))
+        predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
+        return predictor
+
+    def __getstate__(self) -> dict:
+        """Detectors and sessions of ONNX Runtime cannot be pickled: they are made again."""
+        return {name: value for name, value in self.__dict__.items() if name not in self._made_of}
+
+    def __setstate__(self, state: dict):
+        self.__dict__.update(state)
+        if self._made_of:
+            self.detector = create_detector(**self._made_of["detector"])
+            self.network = create_network(self.model, self._made_of["network"])
 
     def __call__(
         self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None
@@ -225,6 +248,21 @@ def looks_blue(crops: list[Image.Image]) -> bool:
 def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
     one = str | bytes | bytearray | memoryview | dict | Image.Image
     return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
+
+
+def found_device(device: str | torch.device) -> torch.device:
+    """
+    The device; for "auto" an accelerator if there is one.
+
+    Raises:
+        ValueError: PyTorch has no such device here.
+    """
+    if device == "auto":
+        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"the device {device} cannot be used: {str(error).partition(chr(10))[0]}") from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

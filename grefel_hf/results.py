@@ -1,6 +1,6 @@
 """What the predictor returns: typed results for photos and faces, as plain Python values and as tables."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ DISTRIBUTIONS = tuple(part for part in PARTS if part != "correction")
 ANSWERS = (PARTS[0], PARTS[-1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FacePrediction:
     """
     One face.
@@ -47,8 +47,12 @@ class FacePrediction:
     anchor_similarities: np.ndarray | None = None
     landmarks: np.ndarray | None = None
     attention_map: np.ndarray | None = None
-    crop: Image.Image | None = field(default=None, repr=False)
+    crop: Image.Image | None = None
     turn: int = 0
+
+    def __repr__(self) -> str:
+        box = tuple(map(round, self.box))
+        return f"FacePrediction(label={self.label!r}, score={self.score:.3f}, box={box})"
 
     @property
     def label(self) -> str:
@@ -102,7 +106,7 @@ class FacePrediction:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PhotoPrediction:
     """
     One photo: where it came from (None for an image given as such), its size upright in pixels, the detector that
@@ -117,6 +121,9 @@ class PhotoPrediction:
     faces: list[FacePrediction]
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PhotoPrediction(source={self.source!r}, size={self.width} x {self.height}, faces={self.faces})"
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can hold."""

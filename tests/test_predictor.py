@@ -1,6 +1,8 @@
 """From a real photo to results, with the bundled checkpoint."""
 
 import json
+import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -148,3 +150,29 @@ def test_models_without_balancing_leave_its_fields_empty(tmp_path):
     assert face.geometric is face.attentive is face.correction is face.anchor_similarities is None
     assert face.nearest_anchors() == [] and set(face.confidences) == {"primary", "corrected"}
     assert face.corrected == pytest.approx(face.primary, abs=1e-6)
+
+
+def test_a_predictor_survives_pickling(tiny_checkpoint, astronaut):
+    predictor = FacialExpressionPredictor.from_pretrained(tiny_checkpoint, detector="hog", runtime="torch")
+    again = pickle.loads(pickle.dumps(predictor))
+    (before,), (after,) = predictor(astronaut).faces, again(astronaut).faces
+    assert before.box == after.box and np.array_equal(before.corrected, after.corrected)
+    with_session = FacialExpressionPredictor.from_pretrained(tiny_checkpoint, detector="hog", runtime="onnx")
+    assert type(pickle.loads(pickle.dumps(with_session)).network) is type(with_session.network)
+
+
+def test_loading_takes_what_transformers_takes(tiny_checkpoint, tmp_path, capfd):
+    shutil.copytree(tiny_checkpoint, tmp_path / "deep")
+    options = dict(detector="none", runtime="torch", local_files_only=True, token=False, cache_dir=tmp_path / "cache")
+    predictor = FacialExpressionPredictor.from_pretrained(
+        tmp_path, subfolder="deep", dtype="bfloat16", device="auto", **options
+    )
+    assert predictor.model.dtype == torch.bfloat16
+    assert "Loading weights" not in capfd.readouterr().err
+    with pytest.raises(ValueError, match="device nowhere cannot be used"):
+        FacialExpressionPredictor.from_pretrained(tiny_checkpoint, device="nowhere")
+
+
+def test_results_have_a_short_repr(predictor, astronaut):
+    result = predictor(astronaut)
+    assert len(repr(result)) < 200 and f"label={result.faces[0].label!r}" in repr(result)
