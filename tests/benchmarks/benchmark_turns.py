@@ -47,7 +47,9 @@ def main(args: argparse.Namespace):
                 near = [other for other in results if math.dist(places[id(other)], (x, y)) < side / 2]
                 matched += bool(near)
                 right += any(other.label == face.label for other in near)
-        print(f"| {roll} | {found} | {matched}/{total} | {right}/{total} | {statistics.median(times):.0f} |", flush=True)
+        print(
+            f"| {roll} | {found} | {matched}/{total} | {right}/{total} | {statistics.median(times):.0f} |", flush=True
+        )
 
 
 def _place(box, roll: float, size: tuple[int, int], upright: tuple[int, int]) -> tuple[float, float]:
