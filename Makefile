@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test clean
+.PHONY: demo test transformers-tests clean
 
 demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
@@ -14,6 +14,12 @@ test: .venv/test.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+# The source distribution of the installed transformers, whose common tests tests/model/test_transformers_common.py runs.
+transformers-tests: .venv/test.installed
+	version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('transformers'))") && \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest .cache \
+	  transformers==$$version
 
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
@@ -24,4 +30,4 @@ test: .venv/test.installed
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .cache build *.egg-info

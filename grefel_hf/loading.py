@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
+from transformers.utils import logging as transformers_logging
 
 from .files import file_digest
 from .hub import CONFIG_FILE, PROCESSOR_FILE, WEIGHTS_FILE, checkpoint_folder
@@ -63,13 +64,25 @@ def load_model(
         _check_allocation(config, folder)
         # Mismatches come as a list, without torch's text, where they are let through; and no pickle is opened.
         settings = {"use_safetensors": True, "ignore_mismatched_sizes": True, "local_files_only": True}
-        with _without_load_report():
+        with _without_load_report(), without_progress_bar():
             model, info = GReFELForImageClassification.from_pretrained(
                 folder, config=config, output_loading_info=True, **settings, **kwargs
             )
         _check_tensors(model, info)
     model.config._name_or_path = model.name_or_path = name
     return model.eval()
+
+
+@contextmanager
+def without_progress_bar() -> Iterator[None]:
+    """transformers shows one for the weights of every model, which here are read in a moment."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def checked_name(name: str | Path | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from .remote_code import SavedWithCode, is_copy
+from .remote_code import SavedWithCode, without_code_entries
 
 # Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
 # whose channels `mobilefacenet_channels` sets).
@@ -120,6 +120,9 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         One weight per class for the classification loss.
     freeze_landmark_backbone (`bool`, defaults to `True`):
         Keep the landmark backbone (and its head) fixed and in eval mode during training.
+    freeze_batch_norms (`bool`, defaults to `False`):
+        Keep every batch norm in eval mode during training. Adapters (PEFT) need it: they are saved without the running
+        statistics, which would otherwise have moved.
     landmark_head (`bool`, defaults to `False`):
         Whether there is a 68-point head; without one, `landmarks` is None in the output. It is fixed in any case.
     save_code (`bool`, defaults to `True`):
@@ -192,6 +195,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     anchor_margin: float | int = 2.0
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
+    freeze_batch_norms: bool = False
     landmark_head: bool = False
     save_code: bool = True
 
@@ -199,10 +203,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         self._check_sizes()
         self._check_choices()
         self._check_grids()
-        if not is_copy():
-            kwargs.pop("custom_pipelines", None)  # the package has registered its own, which need no trust
-        super().__post_init__(**kwargs)
-        self._check_labels()
+        super().__post_init__(**without_code_entries(kwargs))
+        self.check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
             raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")
 
@@ -241,7 +243,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
                 if not isinstance(size, int) or not 0 < size <= most:
                     raise ValueError(f"{name} is {value!r}: it must be from 1 to {most}.")
 
-    def _check_labels(self):
+    def check_labels(self):
+        """Raises ValueError for labels that no distribution over classes can have."""
         labels = list(self.id2label.values())
         if len(labels) > MOST_LABELS:
             raise ValueError(f"num_labels is {len(labels)}: at most {MOST_LABELS} classes are possible.")

@@ -1,13 +1,15 @@
 """Small parts of the loop; the whole is launched by test_train*.py."""
 
+import argparse
 import itertools
+import types
 
 import pytest
 import torch
 from accelerate import Accelerator
 
 from grefel_hf.files import restore_folder, whole_folder
-from grefel_train.run.loop import Means, Progress, seed_batch
+from grefel_train.run.loop import Means, Progress, is_over, seed_batch
 from grefel_train.run.saving import in_half_precision
 
 
@@ -57,3 +59,16 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder.rename(tmp_path / "best.old")  # as a kill between the two renames leaves it
     restore_folder(folder)
     assert (folder / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "best", "over"),
+    [(4, 2, 1, False), (6, 3, 1, True), (6, 3, 2, False), (10, 5, 5, True), (2, 1, None, False)],
+)
+def test_when_a_run_is_over(step, epoch, best, over):
+    args = argparse.Namespace(stop_after_epoch=None, early_stopping_patience=2)
+    progress = Progress(step=step, epoch=epoch, best=best and {"epoch": best})
+    run = types.SimpleNamespace(args=args, progress=progress, total_steps=10)
+    assert is_over(run) == over
+    args.early_stopping_patience, args.stop_after_epoch = None, 4
+    assert is_over(run) == (epoch >= 4)
