@@ -20,6 +20,7 @@ from .model.image_processing_grefel import GReFELImageProcessor
 from .model.modeling_grefel import GReFELForImageClassification
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
+PLACE = ("revision", "subfolder", "token", "cache_dir", "local_files_only")  # of `checkpoint_folder`
 LONGEST_REASON = 300  # characters of an error that is passed on
 
 
@@ -33,7 +34,8 @@ def load_checkpoint(
         ValueError: as `load_model`, or the processor does not make what the model takes.
     """
     model = load_model(name, **kwargs)
-    folder = checkpoint_folder(checked_name(name), kwargs.get("revision"))
+    place = {key: kwargs[key] for key in PLACE if key in kwargs} | {"local_files_only": True}  # as it is there now
+    folder = checkpoint_folder(checked_name(name), **place)
     with _one_sentence(checked_name(name)):
         processor = GReFELImageProcessor.from_pretrained(folder, local_files_only=True)
         _check_processor(processor, model.config)
@@ -41,16 +43,14 @@ def load_checkpoint(
     return model, processor
 
 
-def load_model(
-    name: str | Path | None = None, *, revision: str | None = None, **kwargs: Any
-) -> GReFELForImageClassification:
+def load_model(name: str | Path | None = None, **kwargs: Any) -> GReFELForImageClassification:
     """
     The model of a checkpoint, in eval mode, on the CPU. All that it needs is in the file: nothing is made up.
 
     Args:
         name: a folder or a Hub id; None for the checkpoint that comes with the package.
-        revision: branch, tag or commit on the Hub.
-        kwargs: `dtype` and whatever else `from_pretrained` of transformers takes.
+        kwargs: what `checkpoint_folder` takes, `revision` for one, `dtype`, and whatever else `from_pretrained` of
+            transformers takes.
 
     Raises:
         OSError: the folder or repository does not exist or cannot be read.
@@ -58,7 +58,7 @@ def load_model(
             the model has no place for, or that are infinite or no numbers.
     """
     name = checked_name(name)
-    folder = checkpoint_folder(name, revision)
+    folder = checkpoint_folder(name, **{key: kwargs.pop(key) for key in PLACE if key in kwargs})
     with _one_sentence(name):
         config = _read_config(name, folder)
         _check_allocation(config, folder)
