@@ -9,6 +9,7 @@ from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, PhotoPrediction, faces_table
 from grefel_hf.faces.photos import PhotoError
+from grefel_hf.spreadsheets import csv_text
 
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
@@ -35,7 +36,7 @@ class Batch:
 
     def csv(self) -> str:
         """One row per face; see `faces_table`."""
-        return faces_table(list(self.results.values())).to_csv(index=False)
+        return csv_text(faces_table(list(self.results.values())))
 
 
 class ManyPhotosHandlers:

@@ -13,6 +13,7 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
+from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.reader import VideoError, VideoReader
 from grefel_hf.video.writer import write_annotated
@@ -61,7 +62,7 @@ class Analysis:
 
     def csv(self) -> str:
         """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
-        return pd.DataFrame(self.rows, columns=timeline_columns(self.labels)).to_csv(index=False)
+        return csv_text(pd.DataFrame(self.rows, columns=timeline_columns(self.labels)))
 
 
 class VideoHandlers:
