@@ -281,7 +281,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
                 raise ValueError(f"{name} ({width}) must be a multiple of its number of attention heads ({heads}).")
         if self.projection_kernel_size not in (1, 3):
             raise ValueError(f"projection_kernel_size is {self.projection_kernel_size}: choose 1 or 3.")
-        for name in ("num_anchors", "anchor_temperature", "anchor_initializer_range"):
+        for name in ("anchor_temperature", "anchor_initializer_range"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")
 

@@ -35,7 +35,7 @@ def test_survives_json(tmp_path):
         ({"window_sizes": (14, 3, 4)}, "windows of side 3"),
         ({"landmark_backbone_size": 112}, "agree"),
         ({"num_attention_heads": 7}, "multiple"),
-        ({"num_anchors": 0}, "positive"),
+        ({"num_anchors": 0}, "num_anchors is 0: it must be from 1"),
         ({"projection_kernel_size": 2}, "1 or 3"),
         ({"anchor_temperature": 0.0}, "positive"),
         ({"num_labels": 8, "class_weights": [1.0]}, "class_weights"),
