@@ -28,7 +28,6 @@ from grefel_hf.reliability_balancing import (
     anchor_similarities,
     correct_distribution,
     geometric_correction,
-    squared_anchor_distances,
 )
 from metrics import classification_metrics
 
@@ -57,7 +56,7 @@ def run_network(model: GReFELForImageClassification, processor: GReFELImageProce
         if output.get("attentive_correction") is not None:
             row["attentive"] = output.attentive_correction.clamp_min(PROBABILITY_EPSILON).log()
         if output.get("embedding") is not None and model.anchors is not None:
-            row["distances"] = squared_anchor_distances(output.embedding.float(), model.anchors.positions)
+            row["distances"] = model.anchors.squared_distances(output.embedding.float())
         row["labels"] = as_distribution(batch["labels"], model.num_labels)
         for name, value in row.items():
             found.setdefault(name, []).append(value)
