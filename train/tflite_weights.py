@@ -169,7 +169,7 @@ def _evaluate_convolution(
     maps = maps.permute(0, 3, 1, 2)
     kernel_size = weight.shape[1]
     if operator.same_padding:
-        height, width = (_same_padding(size, kernel_size, operator.stride) for size in maps.shape[2:])
+        height, width = (same_padding(size, kernel_size, operator.stride) for size in maps.shape[2:])
         maps = F.pad(maps, (width // 2, width - width // 2, height // 2, height - height // 2))
     depthwise = operator.name == "DEPTHWISE_CONV_2D"
     weight = torch.einsum("ohwc->cohw" if depthwise else "ohwc->ochw", weight)
@@ -177,7 +177,7 @@ def _evaluate_convolution(
     return output.permute(0, 2, 3, 1)
 
 
-def _same_padding(size: int, kernel_size: int, stride: int) -> int:
+def same_padding(size: int, kernel_size: int, stride: int) -> int:
     """Rows or columns to add in all, for an output of size / stride, rounded up."""
     output_size = -(-size // stride)
     return max(0, (output_size - 1) * stride + kernel_size - size)
