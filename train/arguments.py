@@ -44,6 +44,12 @@ def add_run_arguments(group):
     add("--max_train_steps", type=at_least(1, int), help="Optimiser steps at most, whatever the epochs say.")
     add("--stop_after_epoch", type=at_least(1, int), help="End early but keep the schedule; resume to go on.")
     add("--eval_on_start", action=argparse.BooleanOptionalAction, default=False, help="Evaluate before training, too.")
+    add(
+        "--keep",
+        choices=("best", "last"),
+        default="best",
+        help="What OUT/best holds: the epoch that is best on validation, or the last, which nothing was chosen for.",
+    )
     add("--metric_for_best", choices=METRICS, default="accuracy", help="Of the corrected distribution, on validation.")
 
 

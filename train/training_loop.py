@@ -159,12 +159,16 @@ def seed_batch(seed: int, epoch: int, batch: int, process: int):
 def prepare_batch(batch: dict[str, torch.Tensor], run: Run, augment: FaceAugmentation):
     """Pixels and labels of the loader to augmented pixel values (B, 3, S, S) and target distributions (B, N)."""
     args = run.args
-    images = augment(to_unit_range(batch["pixels"]))
+    pixels = batch["pixels"]
+    if run.processor.do_grayscale:  # three equal channels
+        pixels = pixels[:, :1]
+    images = augment(to_unit_range(pixels))
     num_labels = run.plain_model.num_labels
     targets = target_distributions(batch["labels"], num_labels, args.label_smoothing, args.label_sharpening)
     if args.mixup_alpha:
         images, targets = mixup(images, targets, args.mixup_alpha)
-    return normalize(images, run.processor), targets
+    images = normalize(images, run.processor)  # one channel becomes three, as mean and deviation have three
+    return images.contiguous(memory_format=torch.channels_last), targets
 
 
 def check_finite(value: torch.Tensor, name: str, run: Run):
@@ -242,7 +246,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def evaluate_and_keep_best(run: Run):
-    """After an epoch: measure the averaged weights, and save them if they are the best or nothing can be measured."""
+    """After an epoch: measure the averaged weights, and save them if they are the best, the last are wanted or nothing can be measured."""
     progress, metric = run.progress, run.args.metric_for_best
     epoch = progress.current_epoch
     check_weights(run)
@@ -252,7 +256,8 @@ def evaluate_and_keep_best(run: Run):
             measured = evaluate(run)
             run.log.write("validation", epoch, progress.step, measured)
             metrics |= measured
-            if progress.best and metrics["corrected"][metric] <= progress.best["corrected"][metric]:
+            beaten = progress.best and metrics["corrected"][metric] <= progress.best["corrected"][metric]
+            if beaten and run.args.keep == "best":
                 return
         progress.best = metrics
         # Gathered from all processes where it is sharded.
