@@ -515,9 +515,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
             attentive, attention = self.attentive_correction(tokens)
             side = self.config.fusion_grids[-1]
             attention_map = attention.unflatten(1, (-1, side, side))  # (B, T) -> (B, 3, S, S)
-        corrected, correction = correct_distribution(
-            primary, geometric, attentive, self.config.detach_confidences
-        )
+        corrected, correction = correct_distribution(primary, geometric, attentive, self.config.detach_confidences)
 
         def confidence_of(distribution):
             return None if distribution is None else confidence(distribution)

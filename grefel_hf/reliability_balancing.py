@@ -64,9 +64,7 @@ def geometric_correction(similarities: torch.Tensor) -> torch.Tensor:
     return similarities.sum(-1)
 
 
-def combine_by_confidence(
-    first: torch.Tensor, second: torch.Tensor, detach_confidences: bool = False
-) -> torch.Tensor:
+def combine_by_confidence(first: torch.Tensor, second: torch.Tensor, detach_confidences: bool = False) -> torch.Tensor:
     """
     Eq. 18 and 19: the mean of two distributions (B, N), each weighted by its confidence.
 

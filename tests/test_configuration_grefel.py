@@ -17,6 +17,21 @@ def test_small_without_downsampling_and_with_large_landmark_maps():
     assert config.fusion_grids == (28, 14, 7)
 
 
+@pytest.mark.parametrize(
+    ("size", "landmark_size", "grids"), [(160, 40, (10, 5, 3)), (128, 32, (8, 4, 2)), (192, 48, (12, 6, 3))]
+)
+def test_grids_of_mobilenet_v1(size, landmark_size, grids):
+    config = GReFELConfig(
+        image_size=size,
+        image_backbone="mobilenet_v1",
+        image_backbone_size=size,
+        landmark_backbone_size=landmark_size,
+        window_sizes=grids,
+        mobilenet_width=0.5,
+    )
+    assert config.fusion_grids == grids and config.image_channels == (128, 256, 512)
+
+
 def test_survives_json(tmp_path):
     config = GReFELConfig.from_size("base", num_labels=7, class_weights=[1.0] * 7, anchor_temperature=0.5)
     config.save_pretrained(tmp_path)
@@ -29,7 +44,9 @@ def test_survives_json(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"image_backbone": "resnet"}, "iresnet50, mobilefacenet"),
+        ({"image_backbone": "resnet"}, "iresnet50, mobilefacenet, mobilenet_v1"),
+        ({"mobilenet_width": 0}, "mobilenet_width must be positive"),
+        ({"anchor_distance": "manhattan"}, "euclidean, cosine"),
         ({"window_sizes": (14, 7)}, "three entries"),
         ({"window_sizes": (14, 3, 4)}, "windows of side 3"),
         ({"landmark_backbone_size": 112}, "agree"),

@@ -105,8 +105,8 @@ def resample(images: torch.Tensor, windows: torch.Tensor, size: int) -> torch.Te
 
 def random_colours(images: torch.Tensor, strength: float) -> torch.Tensor:
     """
-    Contrast, brightness, saturation, hue and greyscale of images (B, 3, S, S), as one map of RGB; grey ones (B, 1, S, S)
-    have contrast and brightness.
+    Contrast, brightness, saturation, hue and greyscale of images (B, 3, S, S), as one map of RGB; only contrast and
+    brightness of grey ones (B, 1, S, S).
 
     Contrast is about the image's mean luma, so that bright faces do not wash out. Saturation is the length and hue the
     direction of the two chroma channels; greyscale leaves none.

