@@ -1,11 +1,12 @@
-# `make demo` opens the page and `make test` runs the tests; each makes .venv and installs what is missing.
+# `make demo` opens the page, `make test` runs the tests and `make weights FERPLUS=FOLDER` trains grefel-small anew; each
+# makes .venv and installs what is missing.
 # Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/test_losses.py".
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test clean
+.PHONY: demo test weights clean
 
 demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
@@ -13,8 +14,12 @@ demo: .venv/demo.installed
 test: .venv/test.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+weights: .venv/weights.installed
+	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS)
+
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
+.venv/weights.installed: train/requirements.txt requirements.txt pyproject.toml
 .venv/%.installed:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) --requirement $<
