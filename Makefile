@@ -1,6 +1,6 @@
-# `make demo` opens the page, `make test` runs the tests and `make weights FERPLUS=FOLDER` trains grefel-small anew; each
-# makes .venv and installs what is missing.
-# Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/test_losses.py".
+# `make demo` opens the page, `make test` runs ruff and the tests, and `make weights FERPLUS=FOLDER` trains grefel-small
+# anew; each makes .venv and installs what is missing.
+# Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,6 +12,8 @@ demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
 
 test: .venv/test.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 weights: .venv/weights.installed

@@ -18,11 +18,11 @@ import gradio as gr  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
-from grefel_hf.face_detection import DETECTORS  # noqa: E402
-from grefel_hf.predictor import BUNDLED_CHECKPOINT  # noqa: E402
+from grefel_hf.faces.detection import DETECTORS  # noqa: E402
+from grefel_hf.loading import BUNDLED_CHECKPOINT  # noqa: E402
 from space.hardware import best_device  # noqa: E402
-from space.layout import DELETE_CACHE, build_page  # noqa: E402
 from space.limits import MAX_UPLOAD_MB  # noqa: E402
+from space.page import DELETE_CACHE, build_page  # noqa: E402
 from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
 

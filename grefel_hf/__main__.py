@@ -1,9 +1,10 @@
 """
 Facial expressions of the faces in photos or in a video, on the command line.
 
-    python -m grefel_hf PHOTO_OR_FOLDER... [--csv FILE | --jsonl FILE | --json FILE]
-    python -m grefel_hf VIDEO [--csv FILE] [--annotated FILE.mp4] [--stride N] [--smoothing SECONDS]
+    grefel PHOTO_OR_FOLDER... [--csv FILE | --jsonl FILE | --json FILE]
+    grefel VIDEO [--csv FILE] [--annotated FILE.mp4] [--stride N] [--smoothing SECONDS]
 
+`python -m grefel_hf` is the same command.
 The exit status is 0 if everything was read, 1 if some photos were not or a video broke off (the rest is done all the
 same), 2 if nothing could be done, and 130 after Ctrl-C.
 """
@@ -18,16 +19,18 @@ from rich.console import Console
 from rich.logging import RichHandler
 from transformers.utils.logging import disable_progress_bar
 
-from .face_detection import DETECTORS, DetectorUnavailableError
-from .onnx_runtime import GraphMismatchError, OnnxUnavailableError
-from .photo_command import INTERRUPTED, run_photos
-from .photos import PhotoError, find_photos
+from .cli.photos import INTERRUPTED, run_photos
+from .cli.result_files import ResultFileError
+from .cli.stopping import stop_signals
+from .cli.video import run_video
+from .faces.detection import DETECTORS
+from .faces.face import DetectorUnavailableError
+from .faces.photos import PhotoError, find_photos
+from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
-from .result_files import ResultFileError
-from .runtimes import RUNTIMES
-from .stopping import stop_signals
-from .video_command import run_video
-from .video_reader import VIDEO_SUFFIXES, VideoError
+from .runtime.networks import RUNTIMES
+from .runtime.onnx_network import GraphMismatchError
+from .video.reader import VIDEO_SUFFIXES, VideoError
 
 GOING_ON = """\
 An existing --csv or --jsonl of photos that the same model and detector wrote is continued: photos that are in it are
@@ -36,9 +39,7 @@ existing file is refused, unless --overwrite replaces it. Ctrl-C ends with valid
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m grefel_hf", description=__doc__.split("\n\n")[0].strip(), epilog=GOING_ON
-    )
+    parser = argparse.ArgumentParser(prog="grefel", description=__doc__.split("\n\n")[0].strip(), epilog=GOING_ON)
     parser.add_argument(
         "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="or one video; folders are searched with subfolders"
     )

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .reliability_balancing import confidence, correct_distribution
-from .results import FacePrediction
+from .model.reliability_balancing import confidence, correct_distribution
+from .results import PARTS, FacePrediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def compare_balancing(face: FacePrediction) -> list[BalancingSetup]:
     The switches are thrown at prediction time, on one set of weights that were trained with every part in use. The
     paper's Table 2 compares models that were each trained with their own setup.
     """
-    primary, geometric, attentive = (_batch(getattr(face, part)) for part in ("primary", "geometric", "attentive"))
+    primary, geometric, attentive = (_batch(getattr(face, part)) for part in PARTS[:3])
     setups = []
     for use_attention in (False, True)[: 1 if attentive is None else 2]:
         for use_anchors in (False, True)[: 1 if geometric is None else 2]:

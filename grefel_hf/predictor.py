@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from .bulk import overlapped
-from .face_cropping import crop_face
-from .face_detection import Face, FaceDetector, create_detector
-from .photos import PhotoError, PhotoSource, load_photo
-from .results import CONFIDENCES, FacePrediction, PhotoPrediction
-from .runtimes import Network, TorchNetwork, create_network
+from .faces.cropping import crop_face
+from .faces.detection import FaceDetector, create_detector
+from .faces.face import Face
+from .faces.photos import PhotoError, PhotoSource, load_photo
+from .loading import load_checkpoint
+from .results import PARTS, FacePrediction, PhotoPrediction
+from .runtime.networks import Network, TorchNetwork, create_network
 
-BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and
 # searched meanwhile.
 PHOTOS_IN_FLIGHT = 32
@@ -85,14 +85,8 @@ class FacialExpressionPredictor:
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
-        name = str(BUNDLED_CHECKPOINT if model is None else model)
-        if not Path(name).is_dir() and (model is None or name.startswith((".", "/", "~")) or name.count("/") > 1):
-            raise FileNotFoundError(f"The model folder {name} does not exist (and that is no Hub id, user/name).")
-        network = AutoModelForImageClassification.from_pretrained(name, revision=revision)
-        if network.config.model_type != "grefel":
-            raise ValueError(f"{name} holds a {network.config.model_type} model; GReFEL needs model_type grefel.")
-        processor = AutoImageProcessor.from_pretrained(name, revision=revision)
-        network = network.to(device).eval()
+        network, processor = load_checkpoint(model, revision=revision)
+        network = network.to(device)
         return cls(network, processor, create_detector(detector), batch_size, create_network(network, runtime))
 
     def __call__(self, photos: PhotoSource | Sequence[PhotoSource]) -> PhotoPrediction | list[PhotoPrediction]:
@@ -172,9 +166,7 @@ class FacialExpressionPredictor:
         return PhotoPrediction(found.source, width, height, self.detector.name, faces)
 
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
-        confidences = {
-            name: float(values[f"{name}_confidence"]) for name in CONFIDENCES if f"{name}_confidence" in values
-        }
+        confidences = {name: float(values[f"{name}_confidence"]) for name in PARTS if f"{name}_confidence" in values}
         attention_map = values.get("attention_map")  # (levels, S, S)
         return FacePrediction(
             box=face.box,

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .reliability_balancing import CONFIDENCE_EPSILON
+from .model.reliability_balancing import CONFIDENCE_EPSILON
 
-# The distributions of a face in the order in which the model makes them.
-DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")
-# What has a confidence (Eq. 10).
-CONFIDENCES = ("primary", "geometric", "attentive", "correction", "corrected")
+# The parts of an answer in the order in which the model makes them: distributions, each with a confidence (Eq. 10).
+PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
+# Those that are shown and tabulated: correction lies between geometric and attentive.
+DISTRIBUTIONS = tuple(part for part in PARTS if part != "correction")
+# The answers without and with reliability balancing.
+ANSWERS = (PARTS[0], PARTS[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class FacePrediction:
         return float(self.corrected.max())
 
     def distribution(self, name: str) -> dict[str, float] | None:
-        """One of `DISTRIBUTIONS` (or "correction") by class name; None where the model has no such part."""
+        """One of `PARTS` by class name; None where the model has no such part."""
         values = getattr(self, name)
         return None if values is None else dict(zip(self.labels, values.tolist()))
 
@@ -154,7 +156,7 @@ def face_columns(labels: tuple[str, ...]) -> list[str]:
     """The columns of `face_row` of a model that has every part."""
     columns = ["left", "top", "right", "bottom", "detector_score", "label", "score"]
     columns += [f"{name}_{label}" for name in reversed(DISTRIBUTIONS) for label in labels]
-    return columns + [f"confidence_{name}" for name in CONFIDENCES]
+    return columns + [f"confidence_{name}" for name in PARTS]
 
 
 def _as_list(values: np.ndarray | None) -> list | None:

@@ -1,6 +1,7 @@
 """What one request may cost. Every refusal names the limit."""
 
-from grefel_hf.face_detection import Face, FaceDetector
+from grefel_hf.faces.detection import FaceDetector
+from grefel_hf.faces.face import Face
 
 MAX_UPLOAD_MB = 64  # a file that is larger is refused while it comes in
 MAX_PHOTO_MB = 20
@@ -15,6 +16,8 @@ QUEUE_SIZE = 64
 LIVE_VISITORS = 2
 LIVE_SECONDS = 120
 LIVE_SIDE = 1280  # pixels
+# Of events that need the model: requests that are worked on at once. One already uses all cores of a small machine.
+MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}
 
 
 class LargestFaces:

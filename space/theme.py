@@ -4,6 +4,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from .rendering import render
+
 _FOLDER = Path(__file__).parent
 CSS = _FOLDER / "page.css"
 _SCRIPT = _FOLDER / "page.js"
@@ -46,5 +48,5 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """What goes into the page's <head>: the script that chooses faces."""
-    return f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>"
+    """What goes into the page's head: the script that chooses faces."""
+    return render("head", script=_SCRIPT.read_text(encoding="utf-8"))

@@ -1,29 +1,32 @@
 """From what Gradio's inputs send to files exactly as they were uploaded, and to photos."""
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from markupsafe import escape
 from PIL import Image
 
-from grefel_hf.photos import PhotoError, load_photo
+from grefel_hf.faces.photos import PhotoError, load_photo
 
-from . import wording
+from . import sentences as wording
 from .limits import MAX_PHOTO_MB, MAX_PIXELS
+
+# Of events that serve the page only; programs use the endpoints. Their values come as they were sent.
+PRIVATE = {"api_visibility": "private", "preprocess": False}
 
 
 def refuse(message: str, title: str) -> gr.Error:
     """An error that the visitor can mend: shown on the page or given to the program, without a traceback."""
-    return gr.Error(escape(message, quote=False), title=title, print_exception=False)
+    return gr.Error(str(escape(message)), title=title, print_exception=False)
 
 
 def uploaded_file(payload: dict[str, Any] | None, what: str = "photo") -> str:
     """
     The path of an upload.
 
-    The events of this page have `preprocess=False`: Gradio would open the picture itself and may encode it anew, which
+    The events of this page do not preprocess: Gradio would open the picture itself and may encode it anew, which
     changes the pixels and turns a damaged file into an error without a reason. So the payload is checked here.
 
     Args:

@@ -1,8 +1,8 @@
 """
 Screenshots of each feature of the page, wide and phone, light and dark: look at them after a change.
 
-    python tests/screenshots.py FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL] [--only NAME ...]
-    python tests/screenshots.py --readme docs/page.png
+    python -m tests.screenshots FOLDER [--model ...] [--detector ...] [--photo FILE ...] [--url URL] [--only NAME ...]
+    python -m tests.screenshots --readme docs/page.png
 """
 
 import argparse
@@ -13,22 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from page_driver import (
-    ROOT,
-    browser,
-    camera_file,
-    find_chromium,
-    open_page,
-    open_tab,
-    running_app,
-    start_camera,
-    stop_camera,
-    upload,
-)
 from PIL import Image, ImageOps
-from video_clips import scene, write_clip
 
-ASTRONAUT = ROOT / "space" / "examples" / "eileen_collins.jpg"
+from tests.helpers import page_driver as driver
+from tests.helpers.video_clips import scene, write_clip
+
+ASTRONAUT = driver.ROOT / "space" / "examples" / "eileen_collins.jpg"
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
 
@@ -49,17 +39,17 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    executable = find_chromium()
+    executable = driver.find_chromium()
     if executable is None:
         raise SystemExit("screenshots.py: no Chromium is installed")
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         url = args.url or stack.enter_context(_app(args, folder))
-        camera = camera_file(Image.open(ASTRONAUT), folder / "camera.mjpeg")
-        chromium = stack.enter_context(browser(executable, camera))
+        camera = driver.camera_file(Image.open(ASTRONAUT), folder / "camera.mjpeg")
+        chromium = stack.enter_context(driver.browser(executable, camera))
         if args.readme:
             args.readme.parent.mkdir(parents=True, exist_ok=True)
-            page = open_page(chromium, url, height=1000)
+            page = driver.open_page(chromium, url, height=1000)
             analyse(page, ASTRONAUT)
             page.screenshot(path=args.readme)
         if args.out:
@@ -68,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
             for size in args.sizes:
                 for theme in ("light", "dark"):
                     width, height = SIZES[size]
-                    page = open_page(chromium, url, width=width, height=height, dark=theme == "dark")
+                    page = driver.open_page(chromium, url, width=width, height=height, dark=theme == "dark")
                     for feature in args.only:
                         FEATURES[feature](page, files, shooter(page, args.out / f"{size}-{theme}"))
                     page.context.close()
@@ -76,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
 
 def _app(args: argparse.Namespace, folder: Path):
     arguments = ["--detector", args.detector] + (["--model", args.model] if args.model else [])
-    return running_app(*arguments, log=folder / "app.log", environment=dict(os.environ))
+    return driver.running_app(*arguments, log=folder / "app.log", environment=dict(os.environ))
 
 
 def sample_files(folder: Path) -> dict[str, Path]:
@@ -115,14 +105,14 @@ def photo_feature(page, files: dict[str, Path], shoot) -> None:
         shoot(f"photo-{name}")
         page.locator("#gf-another").click()
         page.locator("#gf-upload input[type=file]").wait_for(state="attached")
-    upload(page, files["broken"])
+    driver.upload(page, files["broken"])
     page.locator(".toast-body").first.wait_for()
     shoot("photo-broken", full_page=False)
     page.locator(".toast-close").first.click()
 
 
 def many_feature(page, files: dict[str, Path], shoot) -> None:
-    open_tab(page, "Many photos")
+    driver.open_tab(page, "Many photos")
     shoot("many-empty")
     page.locator("#gf-files input[type=file]").set_input_files(
         [str(file) for name, file in files.items() if name != "clip"]
@@ -132,17 +122,17 @@ def many_feature(page, files: dict[str, Path], shoot) -> None:
 
 
 def live_feature(page, files: dict[str, Path], shoot) -> None:
-    open_tab(page, "Live")
+    driver.open_tab(page, "Live")
     shoot("live-empty")
-    start_camera(page)
+    driver.start_camera(page)
     page.locator("#gf-live-view .gf-head").wait_for()
     page.wait_for_timeout(5000)
     shoot("live")
-    stop_camera(page)
+    driver.stop_camera(page)
 
 
 def video_feature(page, files: dict[str, Path], shoot) -> None:
-    open_tab(page, "Video")
+    driver.open_tab(page, "Video")
     shoot("video-empty")
     page.locator("#gf-video-upload input[type=file]").set_input_files(str(files["clip"]))
     page.locator("#gf-video-upload video").wait_for()
@@ -154,7 +144,7 @@ def video_feature(page, files: dict[str, Path], shoot) -> None:
 
 
 def about_feature(page, files: dict[str, Path], shoot) -> None:
-    open_tab(page, "About")
+    driver.open_tab(page, "About")
     page.locator(".gf-about").wait_for()
     shoot("about")
 
@@ -169,7 +159,7 @@ FEATURES = {
 
 
 def analyse(page, photo: Path) -> None:
-    upload(page, photo)
+    driver.upload(page, photo)
     page.locator("[data-panel='1'], #gf-no-face").first.wait_for()
     page.wait_for_timeout(300)
 

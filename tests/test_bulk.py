@@ -5,13 +5,13 @@ import weakref
 
 import numpy as np
 import pytest
-from conftest import tiny_config
 from PIL import Image
 
 import grefel_hf.predictor as predictor_module
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.bulk import overlapped
-from grefel_hf.face_detection import NoDetector
+from grefel_hf.faces.detection import NoDetector
+from tests.helpers.tiny import tiny_config
 
 
 def test_results_come_in_order_although_the_first_takes_longest():

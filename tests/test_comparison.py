@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_config
-from face_examples import anchors_near, distribution, face
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.comparison import compare_balancing
-from grefel_hf.face_detection import NoDetector
+from grefel_hf.faces.detection import NoDetector
+from tests.helpers.face_examples import anchors_near, distribution, face
+from tests.helpers.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")

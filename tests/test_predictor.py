@@ -9,8 +9,8 @@ from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification, pipeline
 
 from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor, PhotoError, PhotoFailure, faces_table
-from grefel_hf.face_detection import NoDetector
-from grefel_hf.predictor import BUNDLED_CHECKPOINT
+from grefel_hf.faces.detection import NoDetector
+from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_hf.results import DISTRIBUTIONS
 
 
@@ -118,9 +118,8 @@ def test_a_missing_folder_and_another_model_are_refused(tmp_path):
 
 
 def test_models_without_balancing_leave_its_fields_empty(tmp_path):
-    from conftest import tiny_config
-
     from grefel_hf import GReFELForImageClassification
+    from tests.helpers.tiny import tiny_config
 
     model = GReFELForImageClassification(tiny_config(use_anchors=False, use_attentive_correction=False))
     model.save_pretrained(tmp_path)

@@ -1,5 +1,5 @@
 """
-Re-run the paper's ablations: one training per arm and seed, one table of all.
+Repeat the paper's ablations, one training per arm and seed, and make one table of all.
 
     python train/ablations.py --config train/configs/ablation.yaml --dataset_dir FERPLUS --output_dir runs/ablations
 
@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from checkpoint_files import replaced_text
 from grefel_hf import GReFELForImageClassification
+from grefel_hf.files import write_text
+from grefel_hf.results import ANSWERS
 from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
@@ -117,7 +118,7 @@ def summarize(folders: list[Path]) -> dict:
     """Figures of one arm over its seeds: every value, mean and standard deviation (None for a single seed)."""
     measured = [last_measured(folder) for folder in folders]
     summary = {"samples": measured[0]["corrected"]["samples"]}
-    for branch in ("primary", "corrected"):
+    for branch in ANSWERS:
         summary[branch] = {}
         for figure in FIGURES:
             values = [entry[branch][figure] for entry in measured]
@@ -162,8 +163,8 @@ def main(args: argparse.Namespace, flags: list[str]):
             folders = [run_arm(arm, seed, args, flags) for seed in seeds]
             row = {"title": arm.title, "seeds": seeds, "flags": list(arm.flags), **summarize(folders)}
             tables.setdefault(name, {})[arm.key] = row
-            replaced_text(args.output_dir / "ablations.json", json.dumps(tables, indent=2) + "\n")
-            replaced_text(args.output_dir / "ablations.md", to_markdown(tables))
+            write_text(args.output_dir / "ablations.json", json.dumps(tables, indent=2) + "\n")
+            write_text(args.output_dir / "ablations.md", to_markdown(tables))
     print(to_markdown(tables))
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from checkpoint_files import replaced_text, save_model, weights_digest
+from grefel_hf.files import write_text
+from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_train.run.saving import save_model
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,12 +63,11 @@ def averaged_weights(states: Sequence[dict[str, torch.Tensor]], weights: Sequenc
 
 def main(args: argparse.Namespace):
     try:
-        models = [AutoModelForImageClassification.from_pretrained(folder) for folder in args.models]
-        processor = AutoImageProcessor.from_pretrained(args.models[0])
+        models, processors = zip(*map(load_checkpoint, args.models))
         if any(model.config.id2label != models[0].config.id2label for model in models):
             raise ValueError("the models have other classes, or the same in another order")
         average = averaged_weights([model.state_dict() for model in models], args.weights)
-        save_model(models[0], processor, args.output_dir / "best", state=average)
+        save_model(models[0], processors[0], args.output_dir / "best", state=average)
     except (OSError, ValueError, SafetensorError) as error:
         sys.exit(f"Cannot average: {error}")
     run = Path(args.models[0]).parent / "all_results.json"
@@ -76,10 +76,10 @@ def main(args: argparse.Namespace):
         for outdated in ("best", "calibration"):  # measured on, or done to, one of the parts
             results.pop(outdated, None)
         results["averaged"] = [
-            {"model": model, "weight": weight / sum(args.weights), "weights_sha256": weights_digest(model)}
+            {"model": model, "weight": weight / sum(args.weights), "weights_sha256": weights_file_digest(model)}
             for model, weight in zip(args.models, args.weights)
         ]
-        replaced_text(args.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
+        write_text(args.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
     print(f"The average of {len(models)} models is in {args.output_dir / 'best'}.")
 
 

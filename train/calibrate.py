@@ -1,5 +1,5 @@
 """
-Last stage of training: scale the confidence of the three branches on images that training never saw.
+Scale the confidence of the three branches, as the last stage of training, on images that training never saw.
 
     python train/calibrate.py --model runs/grefel-small/best --output_dir OUT --calibration_fraction 0.05 DATA_FLAGS
 
@@ -15,52 +15,55 @@ import sys
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from checkpoint_files import save_model
-from face_data import add_data_arguments, load_face_data, training_target_column
-from face_dataset import FaceDataset, normalize, to_unit_range
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.losses import as_distribution, classification_loss
-from grefel_hf.reliability_balancing import (
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.model.losses import as_distribution, classification_loss
+from grefel_hf.model.reliability_balancing import (
     PROBABILITY_EPSILON,
     anchor_similarities,
     correct_distribution,
     geometric_correction,
 )
-from metrics import classification_metrics
+from grefel_hf.results import PARTS
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.splits import training_target_column
+from grefel_train.evaluation.forward import concatenated, forward_batches
+from grefel_train.evaluation.metrics import classification_metrics
+from grefel_train.flags import FlagParser
+from grefel_train.run.saving import save_model
 
-BRANCHES = ("primary", "geometric", "attentive")
+BRANCHES = PARTS[:3]
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
     add_data_arguments(parser)
     return parser.parse_args(argv)
 
 
-@torch.no_grad()
 def run_network(model: GReFELForImageClassification, processor: GReFELImageProcessor, data) -> dict[str, torch.Tensor]:
     """
     Of each image: `primary` and `attentive` logs of the distributions (M, N) and `distances` to the anchors (M, N, K),
     those of the parts that the model has; `labels`, distributions (M, N).
     """
     loader = torch.utils.data.DataLoader(FaceDataset(data, processor, training_target_column(data)), batch_size=64)
-    found: dict[str, list[torch.Tensor]] = {}
-    for batch in tqdm(loader, desc="calibration images"):
-        output = model(pixel_values=normalize(to_unit_range(batch["pixels"]), processor))
+
+    def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
+        output = model(pixel_values=pixel_values)
         row = {"primary": output.primary_logits.log_softmax(-1)}
         if output.get("attentive_correction") is not None:
             row["attentive"] = output.attentive_correction.clamp_min(PROBABILITY_EPSILON).log()
         if output.get("embedding") is not None and model.anchors is not None:
             row["distances"] = model.anchors.squared_distances(output.embedding.float())
-        row["labels"] = as_distribution(batch["labels"], model.num_labels)
-        for name, value in row.items():
-            found.setdefault(name, []).append(value)
-    return {name: torch.cat(values) for name, values in found.items()}
+        return row
+
+    found = concatenated(forward_batches(answers, loader, processor, title="calibration images"))
+    return found | {"labels": as_distribution(found["labels"], model.num_labels)}
 
 
 def scaled(found: dict[str, torch.Tensor], temperature: float | torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
@@ -105,8 +108,7 @@ def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
 
 def main(args: argparse.Namespace):
     try:
-        model = AutoModelForImageClassification.from_pretrained(args.model).eval()
-        processor = AutoImageProcessor.from_pretrained(args.model)
+        model, processor = load_checkpoint(args.model)
         data = load_face_data(args).calibration
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")

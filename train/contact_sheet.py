@@ -1,5 +1,5 @@
 """
-A sheet of augmented training faces, for a person to look at before a run.
+Draw a sheet of augmented training faces, for a person to look at before a run.
 
     python train/contact_sheet.py --dataset_dir FERPLUS --strength 1.0 --output sheet.png
 
@@ -15,19 +15,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from datasets import Dataset
-from PIL import Image, ImageDraw
 
-from augmentation import FaceAugmentation
-from face_data import add_data_arguments, class_ids, load_face_data, training_target_column
-from face_dataset import FaceDataset, to_unit_range
 from grefel_hf import GReFELImageProcessor
-from sampling import DataRefinementSampler
-
-GAP = 2  # pixels of white between faces
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.augmentation import FaceAugmentation
+from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
+from grefel_train.data.dataset import FaceDataset, to_unit_range
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.samplers import DataRefinementSampler
+from grefel_train.data.splits import class_ids, training_target_column
+from grefel_train.flags import FlagParser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = FlagParser(description=__doc__)
     add_data_arguments(parser)
     add = parser.add_argument
     add("--output", required=True, help="PNG file to write.")
@@ -58,20 +59,6 @@ def training_faces(split: Dataset, side: int, args: argparse.Namespace) -> FaceD
     return FaceDataset(split, processor, training_target_column(split), on_bad_image=args.on_bad_image)
 
 
-def contact_sheet(rows: torch.Tensor, names: Sequence[str]) -> Image.Image:
-    """Faces (F, V, 3, S, S) in [0, 1] as F rows of V faces; `names` are written on the first of each row."""
-    faces, versions, _, size, _ = rows.shape
-    sheet = Image.new("RGB", (versions * (size + GAP) - GAP, faces * (size + GAP) - GAP), "white")
-    pixels = (rows * 255).round().byte().permute(0, 1, 3, 4, 2).numpy()  # (F, V, S, S, 3)
-    for row in range(faces):
-        for column in range(versions):
-            tile = Image.fromarray(pixels[row, column])
-            if column == 0:
-                ImageDraw.Draw(tile).text((3, 1), names[row], fill="white", stroke_width=1, stroke_fill="black")
-            sheet.paste(tile, (column * (size + GAP), row * (size + GAP)))
-    return sheet
-
-
 def main(args: argparse.Namespace):
     try:
         augment = FaceAugmentation(args.size, args.strength)
@@ -84,9 +71,9 @@ def main(args: argparse.Namespace):
         rows = []
         for index in chosen:
             versions = augment(to_unit_range(larger[index]["pixels"]).expand(args.versions, -1, -1, -1))
-            rows.append(torch.cat([to_unit_range(plain[index]["pixels"])[None], versions]))
-        sheet = contact_sheet(torch.stack(rows), [data.label_names[labels[index]] for index in chosen])
-        sheet.save(args.output, format="PNG")
+            face = Tile(picture(plain[index]["pixels"]), data.label_names[labels[index]])
+            rows.append([face, *(Tile(picture(version)) for version in (versions * 255).round().byte())])
+        contact_sheet(rows, args.size).save(args.output, format="PNG")
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot make the contact sheet: {error}")
     print(f"{args.output}: {args.faces} faces, {args.versions} versions of each at strength {args.strength}.")

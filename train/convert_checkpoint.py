@@ -1,5 +1,5 @@
 """
-Converts published checkpoints that you have into grefel_hf's layout.
+Convert published checkpoints that you have into grefel_hf's layout.
 
     python train/convert_checkpoint.py ir50.pth --output_dir weights/ir50
     python train/convert_checkpoint.py mobilefacenet_model_best.pth.tar --output_dir weights/landmarks [--landmark_head]
@@ -37,13 +37,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from checkpoint_files import replaced_folder
-from checkpoint_layouts import ENCODER, IMAGE, LANDMARK, LANDMARK_HEAD, ConversionError, find_layout
 from grefel_hf import GReFELConfig, GReFELImageProcessor, GReFELModel
-from grefel_hf.backbone_iresnet import IResNet
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet
-from published_landmark_head import PUBLISHED_HEAD, folded, for_our_pixels, published_head
-from untrusted_checkpoint import read_tensors
+from grefel_hf.files import whole_folder
+from grefel_hf.model.backbone_iresnet import IResNet
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet
+from grefel_train.backbones.landmark_head import PUBLISHED_HEAD, folded, for_our_pixels, published_head
+from grefel_train.backbones.layouts import ENCODER, IMAGE, LANDMARK, LANDMARK_HEAD, ConversionError, find_layout
+from grefel_train.backbones.untrusted_files import read_tensors
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 COUNTER = "num_batches_tracked"
@@ -175,7 +175,7 @@ def write(conversion: Conversion, folder: Path, config: GReFELConfig, origin: di
     Raises:
         OSError, SafetensorError: it cannot be written.
     """
-    with replaced_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         for network, state in conversion.states.items():
             if network == ENCODER:
                 save_encoder(state, partial / ENCODER, config)

@@ -21,30 +21,35 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from allocator import keep_freed_memory
-from checkpoint_files import weights_digest
-from evidence.collect import Collected, EvaluationFaces, collect
-from evidence.data import EvaluationData, in_model_classes, load_evaluation_data, only_shown_classes, with_repeats
-from evidence.gallery import write_gallery
-from evidence.material import Material
-from evidence.measure import as_json, json_text, measure, sorted_by_content
-from evidence.robustness import measure_robustness, robustness_metrics, robustness_summary
-from face_data import add_data_arguments, load_face_data
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.modeling_grefel import GReFELImageClassifierOutput
-from grefel_hf.onnx_runtime import GraphMismatchError, OnnxUnavailableError
-from grefel_hf.runtimes import Network, create_network
-from processes import leave
-from provenance import provenance
-from public_records import public_record
+from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
+from grefel_hf.runtime.networks import Network, create_network
+from grefel_hf.runtime.onnx_network import GraphMismatchError
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.loading import load_face_data
+from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
+from grefel_train.evaluation.gallery import write_gallery
+from grefel_train.evaluation.images import (
+    EvaluationData,
+    in_model_classes,
+    load_evaluation_data,
+    only_shown_classes,
+    with_repeats,
+)
+from grefel_train.evaluation.material import Material
+from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
+from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.flags import FlagParser
+from grefel_train.hub.public_records import public_record
+from grefel_train.run.processes import keep_freed_memory, leave
+from grefel_train.run.provenance import provenance
 
 
 def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="Folder or Hub id.")
     add_data_arguments(parser)
@@ -96,11 +101,8 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def load_model(name: str, device: torch.device) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
-    model = AutoModelForImageClassification.from_pretrained(name)
-    if not isinstance(model, GReFELForImageClassification):
-        raise ValueError(f"{name} is a {type(model).__name__}; only GReFEL checkpoints have what is measured here.")
-    model = model.to(device, memory_format=torch.channels_last)  # a sixth faster on the CPU
-    return model.eval(), AutoImageProcessor.from_pretrained(name)
+    model, processor = load_checkpoint(name)
+    return model.to(device, memory_format=torch.channels_last), processor  # a sixth faster on the CPU
 
 
 def with_tensors(network: Network) -> Callable[..., GReFELImageClassifierOutput]:
@@ -126,7 +128,7 @@ def about(args: argparse.Namespace, data: EvaluationData, accelerator: Accelerat
     """What was measured, how, and with what."""
     facts = {
         "model": args.model,
-        "weights_sha256": weights_digest(args.model),
+        "weights_sha256": weights_file_digest(args.model),
         "dataset": data.dataset,
         "protocol": data.protocol,
         "split": data.split,
@@ -210,7 +212,7 @@ def write(args: argparse.Namespace, metrics: dict[str, Any], material: Material)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(text)
     if args.output_dir:
-        from evidence.report import write_report  # with matplotlib, which takes a while to load
+        from grefel_train.evaluation.report import write_report  # with matplotlib, which takes a while to load
 
         args.output_dir.mkdir(parents=True, exist_ok=True)
         (args.output_dir / "metrics.json").write_text(text)

@@ -1,8 +1,9 @@
 """
-Measure how the boxes of each face detector relate to FER+ crops: the figures of GEOMETRIES in
-grefel_hf/face_cropping.py.
+Measure how the boxes of each face detector relate to FER+ crops.
 
-    python train/measure_crop_geometry.py --data_dir ../shared/data/ferplus --samples 600 --seed 0
+They are the figures of GEOMETRIES in grefel_hf/faces/cropping.py.
+
+    python train/measure_crop_geometry.py --data_dir FERPLUS --samples 600 --seed 0
 
 A FER+ image is the crop that the model was trained on, so each one tells where the crop lies around the face. The
 image is enlarged and pasted at a random place and scale into a canvas that repeats its edge; a detector then finds
@@ -12,6 +13,7 @@ by eye. That picture shows FER+ images: keep it out of the project.
 
 import argparse
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +21,15 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from grefel_hf.face_cropping import centering_eyes, crop_face, face_roll
-from grefel_hf.face_detection import DetectorUnavailableError, Face, FaceDetector, create_detector
-from grefel_hf.photos import find_photos, load_photo
+from grefel_hf.faces.cropping import centering_eyes, crop_face, face_roll
+from grefel_hf.faces.detection import FaceDetector, create_detector
+from grefel_hf.faces.face import DetectorUnavailableError, Face
+from grefel_hf.faces.photos import find_photos, load_photo
+from grefel_train.data.contact_sheet import Tile, contact_sheet
 
 FACE_SIDE = 192  # to which a FER+ image is enlarged, in pixels
 CANVAS_SIDES = (2.0, 4.0)  # side of the canvas in units of the face, drawn log-uniformly: spreads HOG's size steps
-SHEET_TILE = 112
+SHEET_TILE, SHEET_COLUMNS = 112, 12
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,14 @@ class Placed:
     side: int
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="FER+ as a folder that datasets.load_dataset reads")
     parser.add_argument("--samples", type=int, default=600, help="number of random training images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
     parser.add_argument("--photos", type=Path, nargs="+", help="photos or folders whose crops the sheet shows")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.samples < 1:
         parser.error("--samples must be at least 1")
     if bool(args.sheet) != bool(args.photos):
@@ -99,25 +103,19 @@ def print_table(name: str, rows: np.ndarray, samples: int) -> None:
 
 
 def draw_sheet(detectors: list[FaceDetector], faces: list[Image.Image], photos: list[Path]) -> Image.Image:
-    """Rows of FER+ faces, then for each detector rows of its crops from the photos."""
-    groups = [faces[:24]]
+    """Rows of FER+ faces, then for each detector rows of its crops from the photos, as grey as FER+."""
+    groups = {"FER+": faces[:24]}
     for detector in detectors:
         crops = []
         for path in photos:
             photo = load_photo(path)
-            crops += [crop_face(photo, face, size=48) for face in detector.detect(photo)]
-        groups.append(crops)
-    columns = 12
-    rows = sum(math.ceil(len(group) / columns) for group in groups)
-    sheet = Image.new("L", (columns * SHEET_TILE, rows * SHEET_TILE + 8 * len(groups)), 255)
-    top = 0
-    for group in groups:
-        for number, tile in enumerate(group):
-            row, column = divmod(number, columns)
-            tile = tile.convert("L").resize((SHEET_TILE - 2, SHEET_TILE - 2), Image.Resampling.BICUBIC)
-            sheet.paste(tile, (column * SHEET_TILE, top + row * SHEET_TILE))
-        top += math.ceil(len(group) / columns) * SHEET_TILE + 8
-    return sheet
+            crops += [crop_face(photo, face, size=48).convert("L") for face in detector.detect(photo)]
+        groups[detector.name] = crops
+    rows = []
+    for name, images in groups.items():
+        tiles = [Tile(image, name if number == 0 else "") for number, image in enumerate(images)]
+        rows += [tiles[start : start + SHEET_COLUMNS] for start in range(0, len(tiles), SHEET_COLUMNS)]
+    return contact_sheet(rows, SHEET_TILE)
 
 
 def main(args: argparse.Namespace) -> None:

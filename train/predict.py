@@ -22,26 +22,24 @@ import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from datasets import Dataset, Image
 from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification
 from transformers.utils.logging import disable_progress_bar
 
-from face_columns import find_image_column, with_images
-from face_data import add_source_arguments
-from face_dataset import BadImageError
-from face_sources import load_source
-from grefel_hf import DetectorUnavailableError, GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.face_detection import DETECTORS, create_detector
-from grefel_hf.result_files import model_digest
-from part_predictor import PartPredictor
-from prediction_parts import Parts, begin_or_continue, data_fingerprint
+from grefel_hf import DetectorUnavailableError
+from grefel_hf.faces.detection import DETECTORS, create_detector
+from grefel_hf.loading import checkpoint_digest, load_checkpoint
+from grefel_train.data.arguments import add_source_arguments
+from grefel_train.data.columns import find_image_column, with_images
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.sources import load_source
+from grefel_train.flags import FlagParser
+from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
+from grefel_train.prediction.predictor import PartPredictor
 
 START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--model", required=True, help="Folder or Hub id.")
     add("--output_dir", type=Path, required=True, help="New, or of the same run, which then goes on.")
@@ -100,12 +98,12 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     torch.set_num_threads(args.num_threads)
     with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
         data, column = load_images(args)
-    model, processor = load_model(args.model)
+    model, processor = load_checkpoint(args.model)
     model = model.to(accelerator.device)
     detector = create_detector(args.detector)
     parts = Parts(args.output_dir, len(data), args.rows_per_part)
     settings = {
-        "model_sha256": model_digest(args.model),
+        "model_sha256": checkpoint_digest(args.model),
         "data_sha256": data_fingerprint(data, column),
         "rows": len(data),
         "detector": detector.name,
@@ -137,13 +135,6 @@ def load_images(args: argparse.Namespace) -> tuple[Dataset, str]:
     if not isinstance(data.features[column], Image):
         data = with_images(data, column, source.root)
     return data.select_columns([column]).cast_column(column, Image(decode=False)), column
-
-
-def load_model(name: str) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
-    model = AutoModelForImageClassification.from_pretrained(name)
-    if not isinstance(model, GReFELForImageClassification):
-        raise ValueError(f"{name} holds a {model.config.model_type} model; GReFEL needs model_type grefel.")
-    return model.eval(), AutoImageProcessor.from_pretrained(name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """
-Makes the backbones' pretrained weights: reads the file of a public package, trained for face recognition, into a
-network of `grefel_hf` and gives it live batch norms.
+Make the backbones' pretrained weights from the files of public packages, trained for face recognition.
+
+Reads such a file into a network of `grefel_hf` and gives it live batch norms.
 
     python train/prepare_backbone.py --output train/weights/mobilefacenet-ms1m.safetensors --images FERPLUS_DIR
     python train/prepare_backbone.py --network mobilenet_v1 --image_size 160 --images FERPLUS_DIR \\
@@ -15,12 +16,11 @@ means and variances are set from. --verify also compares the result with the gra
 import argparse
 import copy
 import hashlib
-import os
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +31,11 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
-import tfjs_weights
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
-from grefel_hf.backbone_mobilenet_v1 import MobileNetV1, MobileNetV1Conv
-from tflite_weights import Convolution, Graph, evaluate_graph, read_convolutions, read_graph
+from grefel_hf.files import whole_file
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1, MobileNetV1Conv
+from grefel_train.backbones import tfjs
+from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, input_shape, read_convolutions, read_graph
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ SOURCES = {
         weights_suffix=".bin",
     ),
 }
+# Of pixels (N, 3, H, W): as many of them, resized, as the graph takes, and the maps that it computes for them.
+GraphMaps = Callable[[torch.Tensor], tuple[torch.Tensor, list[torch.Tensor]]]
 PIXEL_SCALE = 128  # of the image processor's (x - 127.5) / 128
 BGR_MEANS = (103.939, 116.779, 123.68)
 HEAD_CONVOLUTIONS = 3  # global depthwise, linear 1x1 and embedding: face recognition's, not kept
@@ -240,15 +243,16 @@ def relative_differences(found: list[torch.Tensor], expected: list[torch.Tensor]
 
 
 def graph_features(graph: Graph, pixels: torch.Tensor) -> list[torch.Tensor]:
-    """What the graph itself computes where `MobileFaceNet` is read: the inputs of the next stage or of the head."""
+    """
+    What the graph itself computes for `pixels` (B, 3, H, W) where `MobileFaceNet` is read: the inputs of the next stage
+    or of the head.
+    """
     convolutions = [operator for operator in graph.operators if "CONV" in operator.name]
     # Of the stem and stages 1 to 3, in this order.
     halving = [index for index, operator in enumerate(convolutions) if operator.stride == 2]
     # A stage's halving depthwise convolution comes after its first expansion, which reads the stage before.
     readers = [convolutions[halving[2] - 1], convolutions[halving[3] - 1], convolutions[-HEAD_CONVOLUTIONS]]
-    trunk = graph.operators[: graph.operators.index(readers[-1])]
-    values = evaluate_graph(replace(graph, operators=trunk), pixels.double())
-    return [values[reader.inputs[0]].permute(0, 3, 1, 2) for reader in readers]  # (B, H, W, C) -> (B, C, H, W)
+    return [maps.double() for maps in evaluate_graph(graph, pixels, [reader.inputs[0] for reader in readers])]
 
 
 def use_tensorflow_padding(model: nn.Module) -> None:
@@ -259,12 +263,16 @@ def use_tensorflow_padding(model: nn.Module) -> None:
             convolution.register_forward_pre_hook(lambda module, args: F.pad(args[0], (0, 1, 0, 1)))
 
 
-def verify(model: nn.Module, graph_maps: Callable, pixels: torch.Tensor, tolerance: float = 1e-3) -> list[float]:
-    """Relative differences of `model`, if it padded as TensorFlow does, from the graph; raises if one is too great."""
+def verify(model: nn.Module, graph_maps: GraphMaps, pixels: torch.Tensor, tolerance: float = 1e-3) -> list[float]:
+    """
+    Relative differences of `model`, if it padded as TensorFlow does, from the graph, for those of `pixels`
+    (N, 3, H, W) that `graph_maps` takes; raises if one is too great.
+    """
     padded = copy.deepcopy(model)
     if isinstance(model, MobileFaceNet):  # MobileNetV1 does so itself
         use_tensorflow_padding(padded)
-    differences = relative_differences(features(padded, pixels), graph_maps(pixels.double()))
+    pixels, expected = graph_maps(pixels)
+    differences = relative_differences(features(padded, pixels), expected)
     if max(differences) > tolerance:
         raise RuntimeError(f"the model's features differ from the graph's by {differences} of their deviation")
     return differences
@@ -273,33 +281,37 @@ def verify(model: nn.Module, graph_maps: Callable, pixels: torch.Tensor, toleran
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     """Writes a safetensors file; a crash leaves no half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save(model.state_dict(), metadata))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        partial.write_bytes(save(model.state_dict(), metadata))
 
 
-def read_mobilefacenet(path: Path) -> tuple[list[Convolution], Callable]:
+def read_mobilefacenet(path: Path) -> tuple[list[Convolution], GraphMaps]:
     """The trunk's convolutions, and the function that computes the graph's own feature maps."""
     graph = read_graph(path)
-    return trunk_convolutions(graph), lambda pixels: graph_features(graph, pixels)
+    count, height, width, _ = input_shape(graph)
+
+    def graph_maps(pixels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        pixels = F.interpolate(pixels[:count], (height, width), mode="bilinear", align_corners=False)
+        return pixels, graph_features(graph, pixels)
+
+    return trunk_convolutions(graph), graph_maps
 
 
-def read_mobilenet_v1(path: Path) -> tuple[list[Convolution], Callable]:
+def read_mobilenet_v1(path: Path) -> tuple[list[Convolution], GraphMaps]:
     """
     The same of MobileNet v1. Its graph takes BGR from 0 to 255, less the mean: the stem's weights are turned to RGB and
     multiplied for the image processor's (x - 127.5) / 128; the mean is taken off in `MobileNetV1`.
     """
-    nodes, constants = tfjs_weights.read_graph(path)
-    convolutions = tfjs_weights.read_convolutions(nodes, constants)
+    nodes, constants = tfjs.read_graph(path)
+    convolutions = tfjs.read_convolutions(nodes, constants)
     convolutions[0].weight = convolutions[0].weight.flip(1) * PIXEL_SCALE
 
-    def graph_maps(pixels: torch.Tensor) -> list[torch.Tensor]:
+    def graph_maps(pixels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        pixels = pixels[:4].double()
         means = pixels.new_tensor(BGR_MEANS).view(-1, 1, 1)
-        values = tfjs_weights.evaluate_graph(nodes, constants, (pixels * PIXEL_SCALE + 127.5).flip(1) - means)
-        return [values[f"conv_pw_{pair}_relu/clip_by_value"].permute(0, 3, 1, 2) for pair in (5, 11, 13)]
+        values = tfjs.evaluate_graph(nodes, constants, (pixels * PIXEL_SCALE + 127.5).flip(1) - means)
+        maps = [values[f"conv_pw_{pair}_relu/clip_by_value"].permute(0, 3, 1, 2) for pair in (5, 11, 13)]
+        return pixels, maps
 
     return convolutions, graph_maps
 
@@ -337,7 +349,7 @@ def prepare(
         pixels = torch.rand(4, 3, image_size, image_size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
         print("no --images: batch norms keep mean 0 and variance 1, which is no state to train from")
     if check:
-        print(f"relative differences from the graph: {verify(model, graph_maps, pixels[:4])}")
+        print(f"relative differences from the graph: {verify(model, graph_maps, pixels)}")
     metadata = {
         "format": "pt",
         "source": f"npm:{source.package}",
@@ -380,12 +392,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")
     parser.add_argument("--image_size", type=int, default=112, help="side they are resized to (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="chooses the images (default: %(default)s)")
-    parser.add_argument("--verify", action="store_true", help="also compare with the graph, operator by operator")
+    parser.add_argument("--verify", action="store_true", help="also compare with what the graph computes")
     args = parser.parse_args(arguments)
     if args.num_images < 1 or args.image_size < 16:
         parser.error("--num_images must be at least 1 and --image_size at least 16")
-    if args.verify and args.network == "mobilefacenet" and args.image_size % 16:
-        parser.error("--verify needs an --image_size that 16 divides")
     return args
 
 

@@ -1,5 +1,5 @@
 """
-Parameters and multiply-accumulates of a model, part by part, and Table 2 of the paper beside them.
+Count the parameters and multiply-accumulates of a model, part by part, beside Table 2 of the paper.
 
     python train/profile_model.py --size base [--json FILE]
     python train/profile_model.py --model DIR_OR_ID [--json FILE]
@@ -18,10 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
-from transformers import AutoConfig
 
-from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.configuration_grefel import GREFEL_SIZES
+from grefel_hf import GReFELConfig, GReFELForImageClassification, loading
+from grefel_hf.model.configuration_grefel import GREFEL_SIZES
 
 # Every module of the model belongs to one part.
 PARTS = {
@@ -149,12 +148,7 @@ def load_model(args: argparse.Namespace) -> GReFELForImageClassification:
     """
     if not args.model:
         return GReFELForImageClassification(GReFELConfig.from_size(args.size, num_labels=AFFWILD2_CLASSES))
-    if not Path(args.model).is_dir() and (args.model.startswith((".", "/", "~")) or args.model.count("/") > 1):
-        raise FileNotFoundError("there is no such folder.")
-    model_type = AutoConfig.from_pretrained(args.model).model_type
-    if model_type != GReFELConfig.model_type:
-        raise ValueError(f"it is a {model_type} model.")
-    return GReFELForImageClassification.from_pretrained(args.model, dtype=torch.float32)
+    return loading.load_model(args.model, dtype=torch.float32)
 
 
 def print_parts(counts: dict[str, Any]):

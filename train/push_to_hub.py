@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hub import PushError, push_command, push_model, push_space
+from grefel_train.hub.push import PushError, push_command, push_model, push_space
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

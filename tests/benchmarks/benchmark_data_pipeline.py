@@ -2,8 +2,9 @@
 Does the data pipeline keep up with the model? Images a second of loading, of loading with augmentation, and of
 training steps with the recipe of grefel-small, measured in turn so that whatever else the machine does slows all three.
 
-    python tests/benchmarks/benchmark_data_pipeline.py                       # made-up faces
-    python tests/benchmarks/benchmark_data_pipeline.py --dataset_dir FERPLUS --compile
+    export PYTHONPATH=train
+    python -m tests.benchmarks.benchmark_data_pipeline                       # made-up faces
+    python -m tests.benchmarks.benchmark_data_pipeline --dataset_dir FERPLUS --compile
 
 All flags of train/train.py go, too. The project wants loading with augmentation to be at least 3 times as fast as
 training, on two cores.
@@ -12,11 +13,9 @@ training, on two cores.
 import argparse
 import io
 import itertools
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -25,15 +24,13 @@ from accelerate import Accelerator
 from accelerate.utils import TorchDynamoPlugin
 from PIL import Image, ImageDraw
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "train")]
-
-import arguments  # noqa: E402
-from augmentation import FaceAugmentation  # noqa: E402
-from building import build_config, build_model, build_optimizer, build_processor, train_mode  # noqa: E402
-from face_data import load_face_data  # noqa: E402
-from face_dataset import normalize, to_unit_range  # noqa: E402
-from loaders import train_loader  # noqa: E402
+from grefel_train.data.augmentation import FaceAugmentation
+from grefel_train.data.dataset import normalize, to_unit_range
+from grefel_train.data.loaders import train_loader
+from grefel_train.data.loading import load_face_data
+from grefel_train.run import arguments
+from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode
+from tests.helpers import REPOSITORY
 
 RECIPE = REPOSITORY / "train" / "configs" / "grefel-small.yaml"
 CLASSES = [f"class {index}" for index in range(8)]

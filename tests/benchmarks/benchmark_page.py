@@ -1,7 +1,7 @@
 """
 How long people wait for the page: from `python app.py` to a page that takes a photo, and from a photo to its figures.
 
-    GREFEL_YUNET=face_detection_yunet_2023mar.onnx python tests/benchmarks/benchmark_page.py [PHOTO] [--python PYTHON]
+    GREFEL_YUNET=face_detection_yunet_2023mar.onnx python -m tests.benchmarks.benchmark_page [PHOTO] [--python PYTHON]
 
 Seconds in a headless Chromium that is already running, with the bundled checkpoint. Without a PHOTO it is the example,
 four times. --python measures another environment, such as one in which only `make demo` was run: packages of the
@@ -17,12 +17,9 @@ from pathlib import Path
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from measuring import print_figures  # noqa: E402
-from page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload  # noqa: E402
-
-from space.photo_tab import EXAMPLE  # noqa: E402
+from space.tabs.photo.tab import EXAMPLE
+from tests.benchmarks.measuring import print_figures
+from tests.helpers.page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload
 
 
 def parse_args() -> argparse.Namespace:

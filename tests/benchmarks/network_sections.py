@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from measuring import race
 from torch import nn
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.modeling_grefel import resize
-from grefel_hf.onnx_int8 import quantize
-from grefel_hf.onnx_runtime import OnnxNetwork, export_module, inference_copy, onnx_graph
-from grefel_hf.predictor import BUNDLED_CHECKPOINT
-from grefel_hf.runtimes import create_network
+from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.model.modeling_grefel import resize
+from grefel_hf.runtime.int8 import quantize
+from grefel_hf.runtime.networks import create_network
+from grefel_hf.runtime.onnx_network import OnnxNetwork, export_module, inference_copy, onnx_graph
+from tests.benchmarks.measuring import race
 
 BATCHES = (1, 8, 32)
 

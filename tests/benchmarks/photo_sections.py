@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 import skimage.data
-from measuring import race
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.face_cropping import crop_face
-from grefel_hf.photos import load_photo
+from grefel_hf.faces.cropping import crop_face
+from grefel_hf.faces.photos import load_photo
+from tests.benchmarks.measuring import race
+from tests.helpers import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 BULK_PHOTOS = 64
 # A process that loads the predictor, runs photos, and prints its peak in MB. Linux's getrusage would count the process
 # that started it, too; this is the peak of the program itself, in KB.

@@ -1,0 +1,1 @@
+"""The command line, `grefel` or `python -m grefel_hf`."""

@@ -1,0 +1,197 @@
+"""
+Result files that grow photo by photo, so that a run that was stopped goes on where it was.
+
+Every photo is in the file: with its faces, as one without a face, or with the error that kept it from being read. Each
+row or line names the detector and the model, so that no run continues what another one began.
+"""
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..loading import checkpoint_digest
+from ..predictor import PhotoFailure
+from ..results import PhotoPrediction, face_columns, face_row
+
+
+class ResultFileError(ValueError):
+    """A file that this run may not write to; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one photo in a file: the results of one run share `detector` and `model`."""
+
+    source: str
+    faces: int
+    was_read: bool
+    detector: str
+    model: str
+
+
+class CsvFormat:
+    """
+    One row per face: source, face (from 1), faces (how many the photo has), the columns of `face_columns`, detector,
+    model, error. A photo without a face has one row with face 0, an unreadable one a row with an error only.
+    """
+
+    def __init__(self, labels: tuple[str, ...]):
+        self.columns = ["source", "face", "faces", *face_columns(labels), "detector", "model", "error"]
+        self.header = self._text([dict(zip(self.columns, self.columns))])
+
+    def text(self, photo: PhotoPrediction, origin: dict[str, str]) -> str:
+        shared = {"source": printable(photo.source), "faces": len(photo.faces), **origin}
+        faces = [shared | {"face": number} | face_row(face) for number, face in enumerate(photo.faces, start=1)]
+        return self._text(faces or [shared | {"face": 0}])
+
+    def failure_text(self, failure: PhotoFailure, origin: dict[str, str]) -> str:
+        return self._text([{"source": printable(failure.source), "error": one_line(failure.error), **origin}])
+
+    def records(self, file: io.BufferedIOBase) -> Iterator[tuple[int, Record]]:
+        """Each photo that is there whole, with the position at which it ends. Raises ValueError for other contents."""
+        for end, lines in _csv_rows(file):
+            row = dict(zip(self.columns, next(csv.reader(io.StringIO(lines.decode(), newline=""))), strict=True))
+            if row["face"] == row["faces"]:  # of several faces the last one
+                faces, was_read = int(row["faces"] or 0), not row["error"]
+                yield end, Record(row["source"], faces, was_read, row["detector"], row["model"])
+
+    def _text(self, rows: list[dict[str, Any]]) -> str:
+        text = io.StringIO()
+        csv.DictWriter(text, self.columns, lineterminator="\n").writerows(rows)
+        return text.getvalue()
+
+
+class JsonLinesFormat:
+    """One line per photo: `PhotoPrediction.to_dict` with `model`, or source, error, detector and model."""
+
+    header: ClassVar[str] = ""
+    start = b'{"source": '
+
+    def text(self, photo: PhotoPrediction, origin: dict[str, str]) -> str:
+        return json.dumps(photo.to_dict() | origin | {"source": printable(photo.source)}) + "\n"
+
+    def failure_text(self, failure: PhotoFailure, origin: dict[str, str]) -> str:
+        return json.dumps({"source": printable(failure.source), "error": one_line(failure.error), **origin}) + "\n"
+
+    def records(self, file: io.BufferedIOBase) -> Iterator[tuple[int, Record]]:
+        """Each line that is there whole, with the position at which it ends. Raises ValueError for other contents."""
+        end = 0
+        for line in file:
+            end += len(line)
+            if line[: len(self.start)] != self.start[: len(line)]:
+                raise ValueError("no line of ours")
+            if not line.endswith(b"\n"):
+                return
+            row = json.loads(line)
+            yield end, Record(row["source"], len(row.get("faces", ())), "faces" in row, row["detector"], row["model"])
+
+
+class ResultFile:
+    """
+    Results of photos, appended to a file one photo at a time, in one write each.
+
+    What an earlier run of the same model and detector wrote is kept; `records` has it by source. A last photo that was
+    not written to its end is taken out.
+
+    Args:
+        overwrite: begin anew instead.
+
+    Raises:
+        ResultFileError: the file holds something else.
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, form: CsvFormat | JsonLinesFormat, detector: str, model: str, overwrite: bool):
+        self.path, self.form = path, form
+        self.origin = {"detector": detector, "model": model}
+        self.records: dict[str, Record] = {}
+        whole = 0 if overwrite else self._read()
+        self._file = path.open("ab", buffering=0)
+        self._file.truncate(whole)
+        if not whole:
+            self._append(form.header)
+
+    def add(self, result: PhotoPrediction | PhotoFailure):
+        """Append one photo. Raises OSError where the disk takes no more."""
+        if isinstance(result, PhotoFailure):
+            self._append(self.form.failure_text(result, self.origin))
+        else:
+            self._append(self.form.text(result, self.origin))
+        faces = 0 if isinstance(result, PhotoFailure) else len(result.faces)
+        source = printable(result.source)
+        self.records[source] = Record(source, faces, not isinstance(result, PhotoFailure), **self.origin)
+
+    def record(self, photo: Path) -> Record | None:
+        return self.records.get(printable(str(photo)))
+
+    def close(self):
+        self._file.close()
+
+    def _append(self, text: str):
+        rest = memoryview(text.encode())
+        try:
+            while rest:  # a raw file may take less than it is given
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise OSError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _read(self) -> int:
+        """Take in the records; gives the position up to which the file is whole, 0 for one to begin anew."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            header = self.form.header.encode()
+            start = file.read(len(header))
+            if start == header[: len(start)] and len(start) < len(header):  # empty, or killed while it wrote the header
+                return 0
+            whole = len(header)
+            try:
+                if start != header:
+                    raise ValueError("its columns are others")
+                for end, record in self.form.records(file):
+                    if {"detector": record.detector, "model": record.model} != self.origin:
+                        raise ResultFileError(self._refusal(f"it was made with {record.detector} and {record.model}"))
+                    self.records[record.source] = record
+                    whole = len(header) + end
+            except ResultFileError:
+                raise
+            except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+                raise ResultFileError(self._refusal("it holds something else")) from error
+            return whole
+        return 0
+
+    def _refusal(self, reason: str) -> str:
+        ours = f"{self.origin['detector']} and {self.origin['model']}"
+        return (
+            f"{self.path} exists, and {reason}, so this run with {ours} cannot continue it. Choose another file, or "
+            "replace it with --overwrite."
+        )
+
+
+def model_name(model: str) -> str:
+    """Name of a model's folder or its Hub id, with the beginning of its digest: NAME@0123456789ab."""
+    name = Path(model).resolve().name if Path(model).is_dir() else model
+    return f"{name}@{checkpoint_digest(model)[:12]}"
+
+
+def printable(source: str) -> str:
+    """A file name as UTF-8 can hold it: bytes that are no text become escapes."""
+    return source.encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))
+
+
+def _csv_rows(file: io.BufferedIOBase) -> Iterator[tuple[int, bytes]]:
+    """Rows that end in a line break outside of quotes, with the position at which each ends."""
+    end, row = 0, b""
+    for line in file:
+        end += len(line)
+        row += line
+        if row.endswith(b"\n") and row.count(b'"') % 2 == 0:
+            yield end, row
+            row = b""

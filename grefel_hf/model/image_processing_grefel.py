@@ -1,0 +1,72 @@
+"""Image processor of GReFEL: any image of one face to normalised pixel values, without torchvision."""
+
+import numpy as np
+from PIL import Image
+from transformers.image_processing_backends import PilBackend
+from transformers.image_utils import PILImageResampling
+from transformers.processing_utils import ImagesKwargs
+
+from .pixels import to_8_bits, to_rgb
+from .remote_code import SavedWithCode
+
+# ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+class GReFELImageProcessorKwargs(ImagesKwargs, total=False):
+    r"""
+    do_grayscale (`bool`, *optional*):
+        Take the colour out of the image; the result still has three channels, all alike.
+    """
+
+    do_grayscale: bool
+
+
+class GReFELImageProcessor(SavedWithCode, PilBackend):
+    """
+    Convert to RGB (transparency on white, deep greyscale to 8 bits), optionally take the colour out, resize to a
+    square, rescale and normalise.
+
+    The crop is stretched to the square: cut it square before. Training sets without colour, FER+ among them, want
+    `do_grayscale`, so that photos look at inference as faces did in training. Mean and deviation are MobileFaceNet's
+    (x - 127.5) / 128. With `save_code=False` no copies of the code are saved with it.
+    """
+
+    valid_kwargs = GReFELImageProcessorKwargs
+    resample = PILImageResampling.BILINEAR
+    image_mean = [0.5, 0.5, 0.5]
+    image_std = [128 / 255, 128 / 255, 128 / 255]
+    size = {"height": 112, "width": 112}
+    do_convert_rgb = True
+    do_grayscale = False
+    do_resize = True
+    do_rescale = True
+    do_normalize = True
+    save_code = True
+    # A list: pipelines derive the name of a video processor from a plain name, and ask whether to trust its code.
+    code_entries = {"auto_map": {"AutoImageProcessor": ["image_processing_grefel.GReFELImageProcessor"]}}
+
+    def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
+        """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""
+        if isinstance(image, Image.Image):
+            return np.asarray(to_rgb(image))
+        if np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
+            image = to_8_bits(image)
+        return super().convert_to_rgb(image, **kwargs)
+
+    def _preprocess(self, images: list[np.ndarray], do_grayscale: bool | None = False, **kwargs):
+        """Channels-first images (3, H, W), after the conversion to RGB."""
+        if do_grayscale:
+            images = [to_grayscale(image) for image in images]
+        return super()._preprocess(images, **kwargs)
+
+
+def to_grayscale(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
+    luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
+    if np.issubdtype(image.dtype, np.integer):
+        luma = luma.round()
+    return np.broadcast_to(luma.astype(image.dtype), image.shape)
+
+
+__all__ = ["GReFELImageProcessor"]

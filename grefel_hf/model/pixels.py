@@ -1,0 +1,47 @@
+"""From whatever Pillow can open to 8-bit RGB, the same for training, the pipeline and the predictor."""
+
+import numpy as np
+from PIL import Image
+
+# What deep greyscale is scaled by: the smallest of these that holds its values. Cameras and scanners store 10, 12 or
+# 14 bits in files of 16.
+FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """
+    A picture as mode "RGB", transparency laid on white, deep greyscale brought to 8 bits (see `to_8_bits`).
+
+    Raises:
+        ValueError: its values are not finite.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        return Image.fromarray(to_8_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def to_8_bits(values: np.ndarray) -> np.ndarray:
+    """
+    Deep integers or floats of any shape to uint8.
+
+    The full scale is 1 for fractions from 0 to 1, else the smallest of `FULL_SCALES` that holds the values; values
+    beyond all of these are stretched from the least to the largest.
+
+    Raises:
+        ValueError: values are not finite.
+    """
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("its pixels are not finite")
+    low, high = values.min(), values.max()
+    if low < 0 or high > FULL_SCALES[-1]:
+        values, full = values - low, max(high - low, 1e-12)
+    elif high <= 1 and not np.array_equal(values, np.round(values)):
+        full = 1.0
+    else:
+        full = next(scale for scale in FULL_SCALES if high <= scale)
+    return np.round(values * (255.0 / full)).astype(np.uint8)

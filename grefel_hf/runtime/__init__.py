@@ -1,0 +1,1 @@
+"""What computes a network: PyTorch, compiled, or ONNX Runtime on an exported graph."""

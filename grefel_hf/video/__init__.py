@@ -1,0 +1,5 @@
+"""Following people through a video."""
+
+from .analysis import analyse_video
+
+__all__ = ["analyse_video"]

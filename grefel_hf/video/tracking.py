@@ -1,0 +1,114 @@
+"""Which face of one frame is which of the next: by place and size, as expressions do not tell people apart."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ..faces.face import Box
+
+# A face is the same one if its centre moved less than this, in units of its size, and its size changed less than so.
+LEAST_REACH = 0.6
+MOST_GROWTH = 1.8
+# A person may go unseen for this long, or for this many analysed frames, whichever is longer.
+PATIENCE_SECONDS = 1.0
+PATIENCE_FRAMES = 2
+# Share of the colours (see `colour_histogram`) that must change for a cut.
+CUT = 0.5
+
+
+@dataclass
+class Track:
+    """One person: a number from 1, the last box and time, and the smoothed distribution (N,)."""
+
+    person: int
+    box: Box
+    time: float
+    missed: int = 0
+    smoothed: np.ndarray | None = None
+
+
+class Tracker:
+    """
+    Follows faces through the analysed frames of a video. A person who was out of sight for longer than
+    `PATIENCE_SECONDS`, or whom a cut of the scene hid, comes back under a new number.
+    """
+
+    def __init__(self):
+        self._tracks: list[Track] = []
+        self._persons = 0
+
+    def update(self, time: float, boxes: list[Box]) -> list[Track]:
+        """
+        Args:
+            time: of the frame, in seconds.
+            boxes: its faces.
+
+        Returns:
+            The track of each box; its time is still that of the last frame in which it was seen.
+        """
+        self._tracks = [
+            track
+            for track in self._tracks
+            if time - track.time <= PATIENCE_SECONDS + 1e-9 or track.missed < PATIENCE_FRAMES
+        ]
+        pairs = sorted(
+            (distance, index, track.person, track)
+            for index, box in enumerate(boxes)
+            for track in self._tracks
+            if (distance := box_distance(track.box, box)) is not None
+        )
+        chosen: dict[int, Track] = {}
+        for _, index, _, track in pairs:  # nearest first
+            if index not in chosen and track not in chosen.values():
+                chosen[index] = track
+        for track in self._tracks:
+            track.missed += 1
+        for index, box in enumerate(boxes):
+            if index not in chosen:
+                self._persons += 1
+                chosen[index] = Track(self._persons, box, time)
+                self._tracks.append(chosen[index])
+            chosen[index].box, chosen[index].missed = box, 0
+        return [chosen[index] for index in range(len(boxes))]
+
+    def end_all(self):
+        """The scene was cut: whoever comes now is somebody else."""
+        self._tracks = []
+
+
+def box_distance(one: Box, other: Box) -> float | None:
+    """How unlikely two boxes are the same face, from 0 up; None if they cannot be."""
+    sizes = [math.sqrt(max((box[2] - box[0]) * (box[3] - box[1]), 1e-9)) for box in (one, other)]
+    centres = [((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (one, other)]
+    moved = math.dist(*centres) / max(sizes)
+    growth = max(sizes) / min(sizes)
+    return moved + math.log(growth) if moved < LEAST_REACH and growth < MOST_GROWTH else None
+
+
+def smooth(track: Track, time: float, distribution: np.ndarray, seconds: float) -> np.ndarray:
+    """
+    The track's exponential mean after one more distribution (N,).
+
+    The weight of what was seen t seconds ago falls as exp(-t / seconds), whatever the frame rate; with 0 there is no
+    smoothing. `track` keeps the mean and the time.
+    """
+    if track.smoothed is None or seconds == 0:
+        mean = distribution
+    else:
+        mean = distribution + math.exp(-(time - track.time) / seconds) * (track.smoothed - distribution)
+    track.smoothed, track.time = mean, time
+    return mean
+
+
+def colour_histogram(image: Image.Image) -> np.ndarray:
+    """Shares (64,) of a picture's pixels by colour, four steps each of red, green and blue."""
+    small = np.asarray(image.resize((64, 36), Image.Resampling.NEAREST)) // 64  # (36, 64, 3), values 0 to 3
+    codes = small.reshape(-1, 3).astype(np.int64) @ np.array([16, 4, 1])
+    return np.bincount(codes, minlength=64) / codes.size
+
+
+def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two frames with these histograms belong to different scenes."""
+    return float(np.abs(before - after).sum()) / 2 > CUT

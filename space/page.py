@@ -1,0 +1,62 @@
+"""The page: its tabs, and what they share."""
+
+import copy
+from pathlib import Path
+
+import gradio as gr
+
+from grefel_hf import FacialExpressionPredictor
+
+from .api import add_endpoints
+from .limits import QUEUE_SIZE, LargestFaces
+from .measured import coverage_at, load_evaluation
+from .rendering import html, render
+from .sentences import UNSURE
+from .tabs.about.tab import about_tab
+from .tabs.live.handlers import LiveHandlers
+from .tabs.live.tab import live_tab
+from .tabs.many.handlers import ManyPhotosHandlers
+from .tabs.many.tab import many_tab
+from .tabs.photo.handlers import PhotoHandlers
+from .tabs.photo.tab import PhotoTab
+from .tabs.video.handlers import VideoHandlers
+from .tabs.video.tab import video_tab
+
+TITLE = "GReFEL: reliable facial expression recognition"
+# Uploads older than the second number (seconds) are deleted; how often is the first. The page promises ten minutes.
+DELETE_CACHE = (60, 480)
+
+
+def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -> gr.Blocks:
+    """
+    Args:
+        predictor: answers for all visitors.
+        model: folder or Hub id of a model other than the bundled one, to be named on the page.
+    """
+    predictor = copy.copy(predictor)
+    predictor.detector = LargestFaces(predictor.detector)
+    evaluation = load_evaluation(model)
+    photos = PhotoHandlers(predictor, coverage_at(evaluation, UNSURE))
+    many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
+    name = _public_name(model) if model else None
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
+        html(render("header"), "gf-header")
+        with gr.Tabs(elem_id="gf-tabs", overflow_behavior="wrap") as tabs:
+            with gr.Tab("Photo", id="photo"):
+                photo_tab = PhotoTab(photos, predictor.labels)
+            with gr.Tab("Live", id="live"):
+                live_tab(LiveHandlers(predictor))
+            with gr.Tab("Video", id="video"):
+                video_tab(videos, predictor.labels)
+            with gr.Tab("Many photos", id="many"):
+                many_tab(many, tabs, photo_tab)
+            with gr.Tab("About", id="about"):
+                about_tab(evaluation, predictor.labels, name)
+        html(render("foot"), "gf-foot")
+        add_endpoints(photos, many, videos, evaluation, photo_tab.photo)
+    return page.queue(max_size=QUEUE_SIZE, api_open=False)
+
+
+def _public_name(model: str) -> str:
+    """A Hub id as it is; of a folder only its name, as visitors need not know where it lies on the server."""
+    return Path(model).resolve().name if Path(model).exists() else model

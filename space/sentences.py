@@ -1,0 +1,272 @@
+"""What the page says: numbers, confidences and what reliability balancing did, in words that hold for the case."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from grefel_hf.comparison import BalancingSetup
+from grefel_hf.results import FacePrediction, PhotoPrediction
+
+from .limits import MAX_FACES
+from .measured import Coverage
+
+# Upper bounds of the confidence (Eq. 10) for each word. A distribution over two classes in equal parts has
+# confidence 0.67 with eight classes and must not be called sure.
+CONFIDENCE_WORDS = ((0.15, "very unsure"), (0.4, "unsure"), (0.7, "fairly sure"), (0.9, "sure"))
+MOST_CONFIDENT = "very sure"
+# Below it the page warns.
+UNSURE = CONFIDENCE_WORDS[1][0]
+# Below it a distribution is so flat that its top class says nothing.
+FLAT = 0.03
+# Two top classes that differ by less are called a near tie.
+NEAR_TIE = 0.1
+NEAREST_ANCHORS = 3
+
+PART_NAMES = {
+    "primary": "Primary",
+    "geometric": "Geometric",
+    "attentive": "Attentive",
+    "correction": "Correction",
+    "corrected": "Corrected",
+}
+PART_MEANINGS = {
+    "primary": "the network’s own first answer",
+    "geometric": "what the anchors near this face stand for",
+    "attentive": "what attention over the face’s regions proposes",
+    "correction": "geometric and attentive, joined",
+    "corrected": "primary and correction, joined: the answer",
+}
+# By use of anchors and of attention.
+_SETUP_NAMES = {
+    (False, False): "Without balancing",
+    (True, False): "With anchors only",
+    (False, True): "With attention only",
+    (True, True): "With both: the answer",
+}
+DETECTOR_NAMES = {"yunet": "YuNet", "hog": "dlib’s HOG detector", "none": "no detector: the photo is taken as one face"}
+
+
+def percent(probability: float, digits: int = 0) -> str:
+    """A probability as a percentage with its unit; what rounds to 0 or 100 without being so says "<" or ">"."""
+    least = 10.0**-digits
+    value = round(100 * probability, digits)
+    if value < least and probability > 0:
+        return f"<\u202f{least:.{digits}f}\u00a0%"
+    if value >= 100 and probability < 1:
+        return f">\u202f{100 - least:.{digits}f}\u00a0%"
+    return f"{value:.{digits}f}\u00a0%"
+
+
+def confidence_words(confidence: float) -> str:
+    """A confidence in [0, 1] in words, from "very unsure" to "very sure"."""
+    return next((words for bound, words in CONFIDENCE_WORDS if confidence < bound), MOST_CONFIDENT)
+
+
+def top_class(face: FacePrediction, part: str) -> tuple[str, float]:
+    """The first class of one distribution and its probability."""
+    values = getattr(face, part)
+    return face.labels[int(values.argmax())], float(values.max())
+
+
+def runner_up(face: FacePrediction) -> tuple[str, float]:
+    """The second class of the corrected distribution and its probability."""
+    second = int(face.corrected.argsort(stable=True)[-2])
+    return face.labels[second], float(face.corrected[second])
+
+
+def balancing_sentence(face: FacePrediction) -> str:
+    """What the primary head saw, what anchors and attention added, and what became of the answer."""
+    label, probability = top_class(face, "primary")
+    confidence = face.confidences["primary"]
+    primary = (
+        f"The primary head saw {label} ({percent(probability)}), "
+        f"{confidence_words(confidence)} (confidence\u00a0{confidence:.2f})."
+    )
+    if face.correction is None:
+        return f"{primary} This model has no reliability balancing, so that is the answer."
+    evidence = ", and ".join(part for part in (_anchor_evidence(face), _attention_evidence(face)) if part)
+    return f"{primary} {_capitalised(evidence)}; {_outcome(face)}."
+
+
+def nearest_anchors_sentence(face: FacePrediction) -> str:
+    """The strongest anchors by name. Anchors count from 1 on the page."""
+    nearest = face.nearest_anchors(NEAREST_ANCHORS)
+    named = [f"{label}\u00a0{number + 1} ({percent(value, 1)})" for label, number, value in nearest]
+    return f"Nearest: {_listed(named)} of the total similarity."
+
+
+def caution(face: FacePrediction, unsure: Coverage | None = None) -> str | None:
+    """
+    A warning where the answer is not to be relied on, else None.
+
+    Args:
+        unsure: what was measured at the confidence `UNSURE`, if it was.
+    """
+    (label, first), (other, second) = top_class(face, "corrected"), runner_up(face)
+    confidence = face.confidences["corrected"]
+    if confidence < UNSURE:
+        words = confidence_words(confidence)
+        warning = f"The model is {words} about this face. Take the answer as a guess, not a finding."
+        return f"{warning} {coverage_sentence(unsure)}" if unsure else warning
+    if first - second < NEAR_TIE:
+        return f"Nearly a tie: {label} ({percent(first)}) or {other} ({percent(second)})."
+    return None
+
+
+def coverage_sentence(coverage: Coverage) -> str:
+    """What it would mean to take only answers from this confidence on."""
+    sentence = (
+        f"From confidence {coverage.threshold:.2f} on, the model answers {percent(coverage.share)} of the validation "
+        f"faces and is right on {percent(coverage.accuracy)} of them"
+    )
+    if coverage.accuracy_below is None:
+        return f"{sentence}."
+    return f"{sentence}; of the faces below, such as this one, it gets {percent(coverage.accuracy_below)} right."
+
+
+def face_name(face: FacePrediction, number: int) -> str:
+    """A face's number and answer."""
+    return f"Face {number}: {face.label}, {percent(face.score)}"
+
+
+def anchor_tip(label: str, number: int, share: float) -> str:
+    """An anchor's share of the total similarity; `number` counts from 0."""
+    return f"{label} anchor {number + 1}: {percent(share, 1)}"
+
+
+def setup_name(setup: BalancingSetup) -> str:
+    """A row of Table 2 in words."""
+    return _SETUP_NAMES[setup.use_anchors, setup.use_attentive_correction]
+
+
+def comparison_sentence(setups: Sequence[BalancingSetup]) -> str:
+    """Whether the parts of balancing agree about a face."""
+    answers = list(dict.fromkeys(setup.label for setup in setups))
+    if len(answers) == 1:
+        scores = [setup.score for setup in setups]
+        least, most = percent(min(scores)), percent(max(scores))
+        between = f"at {least}" if least == most else f"between {least} and {most}"
+        return f"All setups answer {answers[0]}, {between}."
+    return f"The setups disagree: {_listed(answers)}."
+
+
+def faces_found(photo: PhotoPrediction) -> str:
+    """How many faces there are and who looked for them."""
+    if photo.detector == "none":
+        return "1 face (the whole photo)"
+    count = len(photo.faces)
+    if not count:
+        return "No face found"
+    most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
+    return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """ "1 face", "2 faces"."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
+    """What the drawing of distributions (N,) over seconds shows, for those who hear the page."""
+    if not len(times):
+        return "Timeline, still empty"
+    (first, most), (second, next_most) = _two_on_average(labels, distributions)
+    return (
+        f"Timeline from {times[0]:.1f} to {times[-1]:.1f} seconds; "
+        f"on average {first} {percent(most)} and {second} {percent(next_most)}"
+    )
+
+
+def person_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
+    """When a person of a video was seen, and with which expressions."""
+    (first, most), (second, next_most) = _two_on_average(labels, distributions)
+    return (
+        f"from {times[0]:.1f} to {times[-1]:.1f} s; on average {first} {percent(most)}, {second} {percent(next_most)}"
+    )
+
+
+def measured_on(names: Sequence[str], samples: int | None, *, intervals: bool) -> str:
+    """What the figures of an evaluation were measured on."""
+    faces = [f"{samples:,} faces"] if samples else []
+    note = " Small figures: 95 % intervals." if intervals else ""
+    return f"Measured on {', '.join([*names, *faces])}.{note}"
+
+
+def confusion_tip(true: str, answer: str, count: int, total: int) -> str:
+    """A cell of a confusion matrix."""
+    return f"{true} answered as {answer}: {count} of {total}"
+
+
+def reliability_words(bins: Sequence[dict[str, Any]]) -> str:
+    """What a reliability diagram shows, for those who hear the page."""
+    return "; ".join(
+        f"{row['confidence']:.0%} sure: {row['accuracy']:.0%} right, {row['samples']} faces" for row in bins
+    )
+
+
+def reliability_tip(row: dict[str, Any]) -> str:
+    """A bin of a reliability diagram."""
+    return f"{row['lower']:.0%} to {row['upper']:.0%}: {row['accuracy']:.0%} of {row['samples']} right"
+
+
+def worst_sentence(recalls: Sequence[tuple[str, float, int | None]]) -> str:
+    """The classes that are recognised worst: name, recall, and the number of faces where it is known."""
+    named = [
+        f"{label} ({percent(recall)}{'' if faces is None else f' of {faces}'})" for label, recall, faces in recalls
+    ]
+    return f"Recognised worst: {', '.join(named)}."
+
+
+def photo_error(message: str, path: str) -> str:
+    """The library's message for an unreadable photo as one sentence, without the server's path."""
+    sentence = message.replace(path, "this file").strip().rstrip(".")
+    return f"{_capitalised(sentence)}."
+
+
+def _anchor_evidence(face: FacePrediction) -> str | None:
+    if face.geometric is None:
+        return None
+    if face.confidences["geometric"] < FLAT:
+        return "the anchors hardly favour any class"
+    classes = list(dict.fromkeys(label for label, _, _ in face.nearest_anchors(NEAREST_ANCHORS)))
+    return f"the nearest anchors are {_listed(classes)}"
+
+
+def _attention_evidence(face: FacePrediction) -> str | None:
+    if face.attentive is None:
+        return None
+    if face.confidences["attentive"] < FLAT:
+        return "attention hardly favours any class"
+    label, probability = top_class(face, "attentive")
+    return f"attention proposes {label} ({percent(probability)})"
+
+
+def _outcome(face: FacePrediction) -> str:
+    before, _ = top_class(face, "primary")
+    after, probability = top_class(face, "corrected")
+    if after == before:
+        return f"balancing kept {after} and {_change(float(face.primary.max()), probability)}"
+    proposals = {top_class(face, part)[0] for part in ("geometric", "attentive") if getattr(face, part) is not None}
+    surprise = "" if after in proposals else ", which no part put first by itself"
+    return f"balancing moved the answer to {after} ({percent(probability)}){surprise}"
+
+
+def _change(before: float, after: float) -> str:
+    if percent(before) == percent(after) or round(100 * before) == round(100 * after) == 100:  # 1 and nearly 1
+        return f"left it at {percent(after)}"
+    verb = "raised" if after > before else "lowered"
+    return f"{verb} it from {percent(before)} to {percent(after)}"
+
+
+def _two_on_average(labels: tuple[str, ...], distributions: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+    mean = np.mean(distributions, axis=0)
+    return [(labels[index], float(mean[index])) for index in mean.argsort()[::-1][:2]]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

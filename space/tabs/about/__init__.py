@@ -1,0 +1,1 @@
+"""What was measured of the model, and how programs call the page."""

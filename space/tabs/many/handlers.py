@@ -1,0 +1,103 @@
+"""Many photos at once, a few after the other: results, thumbnails, and why others were not read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from grefel_hf import FacialExpressionPredictor, PhotoPrediction, faces_table
+from grefel_hf.faces.photos import PhotoError
+
+from ... import sentences as wording
+from ...data_uris import jpeg_uri
+from ...hardware import on_gpu
+from ...limits import MAX_PHOTOS
+from ...uploads import open_photo, refuse, uploaded_file
+
+PHOTOS_PER_CHUNK = 4  # in memory at once
+THUMBNAIL_SIDE = 112
+
+
+@dataclass
+class Batch:
+    """What is known of a set so far: results and thumbnails by number of the photo, and why others were not read."""
+
+    names: list[str]
+    results: dict[int, PhotoPrediction] = field(default_factory=dict)
+    thumbnails: dict[int, str] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        return len(self.results) + len(self.problems)
+
+    def csv(self) -> str:
+        """One row per face; see `faces_table`."""
+        return faces_table(list(self.results.values())).to_csv(index=False)
+
+
+class ManyPhotosHandlers:
+    """The functions behind the tab and its endpoint. They keep nothing between calls."""
+
+    def __init__(self, predictor: FacialExpressionPredictor):
+        self._predict = on_gpu(predictor.__call__)
+
+    def many_photos(self, photos: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str, list[dict[str, str]]]:
+        """
+        Recognise the facial expressions in a set of photos at once. For many files; one photo has more detail in
+        predict.
+
+        Args:
+            photos: up to 50 image files (JPEG, PNG, WebP, ...).
+
+        Returns:
+            Photos: name and faces of each photo that was read, with box, label, score and confidence of each face.
+            CSV: one row per face with all distributions and confidences.
+            Not read: name and reason of every file that could not be read.
+        """
+        *_, batch = self.analyse(photos)
+        table = [
+            {
+                "name": photo.source,
+                "faces": [
+                    {
+                        "box": list(face.box),
+                        "label": face.label,
+                        "score": face.score,
+                        "confidence": face.confidences["corrected"],
+                    }
+                    for face in photo.faces
+                ],
+            }
+            for photo in batch.results.values()
+        ]
+        problems = [{"name": batch.names[number], "reason": reason} for number, reason in batch.problems.items()]
+        return table, batch.csv(), problems
+
+    def analyse(self, photos: Sequence[dict[str, Any]] | None) -> Iterator[Batch]:
+        """
+        The set as it fills, a few photos more each time.
+
+        Raises:
+            gr.Error: there is no photo, or there are too many.
+        """
+        if not photos:
+            raise refuse("There is no photo yet: upload some.", "No photo")
+        if len(photos) > MAX_PHOTOS:
+            raise refuse(f"These are {len(photos)} photos, the limit is {MAX_PHOTOS} at once.", "Too many photos")
+        paths = [uploaded_file(photo) for photo in photos]
+        batch = Batch([Path(path).name for path in paths])
+        yield batch
+        for start in range(0, len(paths), PHOTOS_PER_CHUNK):
+            images: dict[int, Image.Image] = {}
+            for number, path in enumerate(paths[start : start + PHOTOS_PER_CHUNK], start):
+                try:
+                    images[number] = open_photo(path)
+                except PhotoError as error:
+                    batch.problems[number] = wording.photo_error(str(error), path)
+            for number, result in zip(images, self._predict(list(images.values()))):
+                batch.results[number] = replace(result, source=batch.names[number])
+                batch.thumbnails[number] = jpeg_uri(images[number], THUMBNAIL_SIDE)
+            yield batch

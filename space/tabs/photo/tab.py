@@ -1,0 +1,87 @@
+"""The tab for one photo: an upload field that the photo with its boxes replaces, and the figures beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ...limits import MODEL
+from ...links import bounded
+from ...rendering import html
+from ...uploads import PRIVATE, uploaded_file
+from .handlers import PhotoHandlers
+from .view import empty_view
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "eileen_collins.jpg"
+# In the upload field; the first line is its heading.
+UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
+
+
+class PhotoTab:
+    """
+    Makes the tab's parts and events inside the Blocks context that is open.
+
+    parts: the components that `shown` and `emptied` fill.
+    photo: the upload field.
+    """
+
+    def __init__(self, handlers: PhotoHandlers, labels: tuple[str, ...]):
+        self._handlers = handlers
+        self._empty = empty_view(labels)
+        with gr.Row(elem_id="gf-layout"):
+            with gr.Column(scale=5, min_width=320, elem_id="gf-side"):
+                self.photo = bounded(
+                    gr.Image(
+                        type="filepath",
+                        image_mode=None,
+                        sources=["upload", "webcam", "clipboard"],
+                        label="Photo",
+                        show_label=False,
+                        height=440,
+                        elem_id="gf-upload",
+                        buttons=[],
+                        placeholder=UPLOAD,
+                    )
+                )
+                view = html("", "gf-photo-view", visible=False)
+                another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
+                example = gr.Button("Example: Eileen Collins (NASA)", icon=str(EXAMPLE), elem_id="gf-example")
+            with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
+                faces = html(self._empty, "gf-faces")
+        self.parts = [self.photo, view, faces, another, example]
+
+        events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
+        at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
+        uploaded = self.photo.input(self._show_upload, self.photo, **events)
+        uploaded.failure(self.emptied, None, **at_once)
+        example.click(self._show_example, None, **events)
+        another.click(self.emptied, None, **at_once)
+
+    def shown(self, path: str) -> tuple:
+        """The parts with the result of a photo: with boxes it takes the place of the upload field."""
+        photo_html, faces_html = self._handlers.draw(path)
+        return (
+            gr.update(value=None, visible=False),
+            gr.update(value=photo_html, visible=True),
+            faces_html,
+            gr.update(visible=True),
+            gr.update(visible=False),
+        )
+
+    def emptied(self) -> tuple:
+        """The parts without a result: the upload field is back."""
+        return (
+            gr.update(value=None, visible=True),
+            gr.update(value="", visible=False),
+            self._empty,
+            gr.update(visible=False),
+            gr.update(visible=True),
+        )
+
+    def _show_upload(self, upload: dict[str, Any] | None) -> Any:
+        if upload is None:  # the field was emptied, or the camera has just been switched on
+            return gr.skip()
+        return self.shown(uploaded_file(upload))
+
+    def _show_example(self) -> tuple:
+        return self.shown(str(EXAMPLE))

@@ -1,0 +1,171 @@
+"""A video, followed to its end with reports on the way: who was seen when, and an annotated copy."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from gradio.utils import get_upload_folder
+
+from grefel_hf import FacialExpressionPredictor
+from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_rows
+from grefel_hf.video.reader import VideoError, VideoReader
+from grefel_hf.video.writer import write_annotated
+
+from ... import limits
+from ... import sentences as wording
+from ...data_uris import jpeg_uri
+from ...hardware import on_gpu
+from ...uploads import refuse, uploaded_file
+
+ANALYSED_A_SECOND = 5
+SMOOTHING = 0.5  # seconds
+MAX_SMOOTHING = 5.0
+SECONDS_BETWEEN_REPORTS = 0.5
+PERSON_SIDE = 96
+
+
+@dataclass
+class Person:
+    """When someone was seen, the smoothed distributions (N,) at these times, and a picture of them as data URI."""
+
+    picture: str
+    times: list[float] = field(default_factory=list)
+    distributions: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass
+class Analysis:
+    """
+    What is known of a video so far.
+
+    done, total: frames; total is None where the file does not say.
+    clip: path of the annotated copy, once it is whole.
+    problem: why not everything could be read.
+    """
+
+    total: int | None
+    done: int = 0
+    end: float = 0.0  # seconds
+    persons: dict[int, Person] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    clip: str | None = None
+    problem: str | None = None
+    cut: bool = False
+
+    def csv(self) -> str:
+        """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
+        return pd.DataFrame(self.rows).to_csv(index=False)
+
+
+class VideoHandlers:
+    """The functions behind the tab and its endpoint. They keep nothing but the annotated copy, which is swept away."""
+
+    def __init__(self, predictor: FacialExpressionPredictor):
+        self._predictor = predictor
+        self._run = on_gpu(self._analyse)
+
+    def video(
+        self, video: dict[str, Any], smoothing: float = SMOOTHING
+    ) -> tuple[list[dict[str, Any]], str, str | None]:
+        """
+        Follow the people in a video and recognise their facial expressions over time.
+
+        Args:
+            video: a video file (MP4, WebM, MOV, ...), of which the first minute is analysed.
+            smoothing: seconds over which the distributions are smoothed, 0 for none.
+
+        Returns:
+            Persons: a number for each person, when they were seen first and last (seconds), their mean distribution.
+            CSV: one row per analysed frame and person with all distributions and confidences.
+            Annotated video: a copy with boxes and labels drawn in.
+        """
+        *_, analysis = self.analyse(video, smoothing)
+        persons = [
+            {
+                "person": number,
+                "from": person.times[0],
+                "to": person.times[-1],
+                "distribution": dict(zip(self._predictor.labels, np.mean(person.distributions, axis=0).tolist())),
+            }
+            for number, person in analysis.persons.items()
+        ]
+        return persons, analysis.csv(), analysis.clip
+
+    def analyse(self, video: dict[str, Any] | None, smoothing: float) -> Iterator[Analysis]:
+        """
+        The video as it is worked through, a report now and then; the last one is whole.
+
+        Raises:
+            gr.Error: there is no video, or it cannot be read.
+        """
+        path = uploaded_file(video, "video")
+        if not isinstance(smoothing, int | float) or not 0 <= smoothing <= MAX_SMOOTHING:
+            raise refuse(f"Smoothing goes from 0 to {MAX_SMOOTHING:g} seconds.", "Smoothing")
+        try:
+            yield from self._run(path, float(smoothing))
+        except VideoError as error:
+            raise refuse(wording.photo_error(str(error), path), "This video cannot be read") from None
+
+    def _analyse(self, path: str, smoothing: float) -> Iterator[Analysis]:
+        with VideoReader(path) as video, _new_clip() as clip:
+            if max(video.size) > limits.MAX_VIDEO_SIDE:
+                raise VideoError(
+                    f"{path} is too large, the limit is {limits.MAX_VIDEO_SIDE} pixels a side: scale it down"
+                )
+            most = round(limits.MAX_VIDEO_SECONDS * video.rate)
+            expected = video.expected_frames
+            analysis = Analysis(
+                total=expected and min(expected, most), cut=expected is not None and expected > 1.02 * most
+            )
+            frames = analyse_video(
+                video,
+                self._predictor,
+                stride=max(1, round(video.rate / ANALYSED_A_SECOND)),
+                smoothing=smoothing,
+                every_frame=True,
+                keep_crops=True,
+                max_frames=limits.MAX_ANALYSED_FRAMES,
+                max_seconds=limits.MAX_VIDEO_SECONDS,
+            )
+            reported = 0.0
+            for frame in write_annotated(frames, clip, video):
+                _add(analysis, frame)
+                if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                    reported = time.monotonic()
+                    yield analysis
+            if clip.is_file():
+                analysis.clip = str(clip)
+            if video.problem:
+                analysis.problem = wording.photo_error(video.problem, path)
+            yield analysis
+
+
+def _add(analysis: Analysis, frame: VideoFrame) -> None:
+    analysis.done, analysis.end = frame.index + 1, frame.time
+    if not frame.analysed:
+        return
+    analysis.rows += timeline_rows(frame)
+    for tracked in frame.faces:
+        if tracked.person not in analysis.persons:
+            analysis.persons[tracked.person] = Person(jpeg_uri(tracked.face.crop, PERSON_SIDE))
+        person = analysis.persons[tracked.person]
+        person.times.append(frame.time)
+        person.distributions.append(tracked.smoothed)
+
+
+@contextlib.contextmanager
+def _new_clip() -> Iterator[Path]:
+    """A file in a new folder among the uploads, which nobody can guess; the folder goes if no clip came to be."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(20)
+    folder.mkdir(parents=True)
+    try:
+        yield folder / "annotated.mp4"
+    finally:
+        with contextlib.suppress(OSError):  # not empty: the clip is whole
+            folder.rmdir()

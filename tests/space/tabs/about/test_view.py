@@ -1,0 +1,33 @@
+"""What was measured is shown, and what was not is left out."""
+
+import pytest
+
+from space.tabs.about.view import evaluation_view
+from tests.helpers.evaluation_example import EVALUATION
+from tests.helpers.evaluation_example import LABELS as THREE
+from tests.helpers.face_examples import LABELS
+from tests.helpers.html import assert_well_formed
+
+
+def test_what_was_measured_is_shown():
+    html = evaluation_view(EVALUATION, THREE)
+    text = html.replace("\u00a0", " ")
+    assert "80.0 % <small>75.0 % to 85.0 %</small>" in text and "78.0 %" in text
+    assert "Balancing changed 5 answers: 3 errors mended, 1 right answers spoilt." in text
+    assert "Recognised worst: surprise (40 % of 10)" in text
+    assert 'title="surprise answered as neutral: 3 of 10"' in text
+    assert html.count("gf-confusion") == 2 and html.count("<rect") == 2
+    assert_well_formed(html)
+
+
+@pytest.mark.parametrize("missing", ["confusion", "reliability_bins", "accuracy", "recall_by_class", "intervals"])
+def test_what_was_not_measured_is_left_out(missing):
+    part = {key: value for key, value in EVALUATION["plain"]["corrected"].items() if key != missing}
+    html = evaluation_view({**EVALUATION, "plain": {"corrected": part}}, THREE)
+    assert html and "None" not in html and "nan" not in html
+    assert_well_formed(html)
+
+
+def test_without_an_evaluation_there_is_no_section():
+    assert evaluation_view({}, THREE) == ""
+    assert "gf-confusion" not in evaluation_view(EVALUATION, LABELS)  # of other classes

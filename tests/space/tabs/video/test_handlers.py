@@ -1,0 +1,81 @@
+"""Videos that are none, too long or too large, and an analysis that is cancelled."""
+
+import gradio as gr
+import pytest
+
+from grefel_hf import FacialExpressionPredictor
+from space.tabs.video.handlers import VideoHandlers
+from space.tabs.video.view import analysis_view
+from tests.helpers.tiny import FILE_DATA, tiny_endpoint
+from tests.helpers.video_clips import scene, write_clip, write_sound
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty.mp4", "not a video that can be read"),
+        ("text.mp4", "not a video that can be read"),
+        ("photo.mp4", "can be read"),
+        ("sound.mp4", "sound only"),
+        ("no_index.mp4", "not a video that can be read"),
+        ("playlist.mp4", "not a video that can be read"),
+    ],
+)
+def test_bad_videos_are_refused_in_one_sentence(tiny_app, astronaut, tmp_path, name, reason):
+    file = tmp_path / name
+    if name == "sound.mp4":
+        write_sound(file)
+    elif name == "photo.mp4":
+        astronaut.save(file, "jpeg")
+    elif name == "no_index.mp4":
+        whole = write_clip(file, [scene(astronaut, 20)] * 10).read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+    else:
+        secret = str(tiny_app.log)
+        content = {"empty": "", "text": "no video", "playlist": f"#EXTM3U\n#EXTINF:1,\nfile://{secret}\n"}
+        file.write_text(content[file.stem])
+    event, message = tiny_endpoint(tiny_app, "video", [{"path": tiny_app.upload(file), **FILE_DATA}, 0])
+    assert event == "error" and reason in message, message
+    assert str(tiny_app.temporary) not in message and "Traceback" not in tiny_app.log.read_text()
+
+
+def test_a_long_video_is_cut_and_says_so(tiny_video_handlers, uploaded, monkeypatch):
+    monkeypatch.setattr("space.limits.MAX_VIDEO_SECONDS", 1)
+    *_, analysis = tiny_video_handlers.analyse(uploaded, 0.0)
+    assert analysis.cut and 0 < analysis.end < 1 and analysis.total == 10
+    view = analysis_view(analysis, ("neutral", "happiness", "surprise"))
+    assert "The first 1 seconds were analysed, which is the limit." in view
+    assert "1 person in 0." in view and "Person 1" in view
+
+
+def test_a_large_video_is_refused_with_the_limit(tiny_video_handlers, uploaded, monkeypatch):
+    monkeypatch.setattr("space.limits.MAX_VIDEO_SIDE", 100)
+    with pytest.raises(gr.Error, match="the limit is 100 pixels a side"):
+        list(tiny_video_handlers.analyse(uploaded, 0.0))
+
+
+def test_a_cancelled_analysis_leaves_no_file(tiny_video_handlers, uploaded, tmp_path, monkeypatch):
+    monkeypatch.setattr("space.tabs.video.handlers.SECONDS_BETWEEN_REPORTS", 0.0)
+    reports = tiny_video_handlers.analyse(uploaded, 0.0)
+    next(reports)
+    assert len(list(tmp_path.iterdir())) == 2  # the clip and the folder for its copy
+    reports.close()
+    assert [path.name for path in tmp_path.rglob("*")] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("smoothing", [-1, 6, "much", None, float("nan")])
+def test_smoothing_has_limits(tiny_video_handlers, uploaded, smoothing):
+    with pytest.raises(gr.Error, match="from 0 to 5"):
+        next(tiny_video_handlers.analyse(uploaded, smoothing))
+
+
+@pytest.fixture
+def tiny_video_handlers(tiny_checkpoint) -> VideoHandlers:
+    return VideoHandlers(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
+
+
+@pytest.fixture
+def uploaded(astronaut, tmp_path, monkeypatch) -> dict:
+    """A clip of 1.5 seconds among the uploads, as the page names it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return {"path": str(write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20)] * 15))}

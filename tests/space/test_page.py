@@ -1,0 +1,351 @@
+"""The page in a real browser: a photo goes in, boxes and figures come out, faces can be chosen, mistakes are told."""
+
+import base64
+import io
+import json
+import math
+import os
+import re
+
+import pytest
+from PIL import Image, ImageOps
+
+from tests.helpers.page_driver import (
+    browser,
+    camera_file,
+    find_chromium,
+    offline_environment,
+    open_page,
+    open_tab,
+    running_app,
+    start_camera,
+    stop_camera,
+    upload,
+)
+from tests.helpers.video_clips import scene, write_clip
+
+CHROMIUM = find_chromium()
+# Where a browser is a must, as in continuous integration, its absence is a failure.
+REQUIRED = bool(os.environ.get("GREFEL_REQUIRE_BROWSER"))
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory):
+    """Where the app below keeps uploads for a while."""
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, uploads):
+    """An app on the bundled checkpoint, as `python app.py` serves it."""
+    environment = offline_environment(GRADIO_TEMP_DIR=str(uploads))
+    log = tmp_path_factory.mktemp("app") / "app.log"
+    with running_app("--detector", "hog", log=log, environment=environment) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium(astronaut, tmp_path_factory):
+    """A browser whose camera sees the portrait."""
+    assert CHROMIUM, "GREFEL_REQUIRE_BROWSER is set and no Chromium is installed"
+    camera = camera_file(astronaut, tmp_path_factory.mktemp("camera") / "camera.mjpeg")
+    with browser(CHROMIUM, camera) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium, address):
+    """A fresh tab; whatever a test does, no script fails and no other host is asked."""
+    tab = open_page(chromium, address)
+    yield tab
+    assert tab.messages == []
+    assert all(host.startswith("127.0.0.1:") for host in tab.hosts if host)
+    tab.context.close()
+
+
+@pytest.fixture
+def two_faces(astronaut, tmp_path):
+    """A photo with two faces: the portrait twice, one mirrored."""
+    file = tmp_path / "two.png"
+    mosaic([astronaut, ImageOps.mirror(astronaut)], columns=2).save(file)
+    return file
+
+
+def mosaic(images: list[Image.Image], columns: int) -> Image.Image:
+    """One picture of equally large ones, row by row."""
+    width, height = images[0].size
+    joined = Image.new("RGB", (columns * width, height * math.ceil(len(images) / columns)))
+    for index, image in enumerate(images):
+        joined.paste(image, (index % columns * width, index // columns * height))
+    return joined
+
+
+def shown(page) -> list[str]:
+    """Numbers of the faces whose figures are visible."""
+    return page.locator("[data-panel]:visible").evaluate_all("panels => panels.map(panel => panel.dataset.panel)")
+
+
+def test_a_photo_gets_a_box_and_the_predictors_figures(page, predictor, astronaut_file):
+    upload(page, astronaut_file)
+    panel = page.locator("[data-panel='1']")
+    panel.wait_for()
+    box = page.locator(".gf-box")
+    assert box.count() == 1 and box.bounding_box()["width"] > 20
+    face = predictor(astronaut_file).faces[0]
+    heading = panel.locator("h2").inner_text().replace("\u00a0", " ").split()
+    assert heading[0] == face.label
+    assert int(re.sub(r"\D", "", heading[-2])) == pytest.approx(100 * face.score, abs=1.01)
+    assert f"The primary head saw {face.labels[int(face.primary.argmax())]}" in panel.inner_text()
+    assert panel.locator(".gf-large tbody tr").count() == len(face.labels)
+    assert panel.locator(".gf-four:not(.gf-setups) thead th").count() == 5
+    assert panel.locator(".gf-setups thead th").count() == 5
+    assert panel.locator(".gf-heat tbody td:not(.gf-number)").count() == face.anchor_similarities.size
+    assert panel.locator(".gf-confidence tbody tr").count() == len(face.confidences)
+
+
+def test_bars_are_as_long_as_their_probabilities(page, predictor, astronaut_file):
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+    lengths = page.locator("[data-panel='1'] .gf-large .gf-track").evaluate_all(
+        "tracks => tracks.map(t => t.firstElementChild.getBoundingClientRect().width / t.getBoundingClientRect().width)"
+    )
+    assert lengths == pytest.approx(predictor(astronaut_file).faces[0].corrected.tolist(), abs=0.02)
+
+
+def test_faces_are_chosen_by_box_strip_and_keyboard(page, two_faces):
+    upload(page, two_faces)
+    page.locator("[data-panel='1']").wait_for()
+    assert shown(page) == ["1"]
+    page.locator(".gf-box[data-face='2']").click()
+    assert shown(page) == ["2"]
+    page.locator(".gf-entry[data-face='1']").click()
+    assert shown(page) == ["1"]
+    page.locator(".gf-box[data-face='2']").focus()
+    page.keyboard.press("Enter")
+    assert shown(page) == ["2"]
+    assert page.locator("[aria-pressed='true']").evaluate_all("all => all.map(b => b.dataset.face)") == ["2", "2"]
+
+
+def test_attention_can_be_switched_off_for_all_faces(page, two_faces):
+    upload(page, two_faces)
+    page.locator("[data-panel='1'] .gf-attention").wait_for()
+    page.locator("[data-panel='1'] [data-layer='attention']").uncheck()
+    assert not page.locator("[data-panel='1'] .gf-attention").is_visible()
+    page.locator(".gf-entry[data-face='2']").click()
+    assert not page.locator("[data-panel='2'] .gf-attention").is_visible()
+
+
+def test_the_example_and_another_photo(page):
+    page.locator("#gf-example").click()
+    page.locator("[data-panel='1']").wait_for()
+    page.locator("#gf-another").click()
+    page.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    page.locator(".gf-classes").wait_for()
+    assert shown(page) == []
+
+
+def test_no_face_is_said_kindly(page, tmp_path):
+    file = tmp_path / "grey.png"
+    Image.new("RGB", (300, 200), "grey").save(file)
+    upload(page, file)
+    page.locator("#gf-no-face").wait_for()
+    assert page.locator(".toast-body").count() == 0
+    assert page.locator(".gf-photo img").is_visible()
+
+
+def test_a_broken_file_is_told_and_the_next_photo_works(page, astronaut_file, tmp_path):
+    file = tmp_path / "broken.jpg"
+    file.write_text("no picture")
+    upload(page, file)
+    toast = page.locator(".toast-body")
+    toast.wait_for()
+    assert "This file is not an image that can be read" in toast.inner_text()
+    page.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+
+
+def test_a_webcam_picture_is_analysed(page):
+    page.locator("#gf-upload [aria-label='Capture from camera']").click()
+    page.get_by_text("Click to Access Webcam").click()
+    # Before the first frame the button does nothing.
+    page.wait_for_function("() => document.querySelector('#gf-upload video')?.videoWidth > 0")
+    page.locator("#gf-upload [aria-label='capture photo']").click()
+    page.locator("[data-panel='1']").wait_for()
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_a_photo_is_pasted(page, astronaut):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    buffer = io.BytesIO()
+    astronaut.save(buffer, "png")
+    page.evaluate(COPY, base64.b64encode(buffer.getvalue()).decode())
+    page.locator("#gf-upload [aria-label='Paste from clipboard']").click()
+    page.locator("[data-panel='1']").wait_for()
+    assert "happiness" in page.locator("[data-panel='1'] h2").inner_text()
+
+
+def test_two_uploads_at_once_in_one_tab_are_both_answered(page, astronaut_file, two_faces):
+    upload(page, astronaut_file)
+    open_tab(page, "Many photos")  # while the first is under way
+    page.locator("#gf-files input[type=file]").set_input_files([str(two_faces)])
+    page.locator(".gf-many-photo").wait_for()
+    assert page.locator(".gf-many-photo li").count() == 2
+    open_tab(page, "Photo")
+    page.locator("[data-panel='1']").wait_for()
+    assert page.locator(".gf-box").count() == 1
+
+
+def test_live_frames_are_analysed_without_being_kept(page, uploads):
+    before = set(uploads.rglob("*"))
+    open_tab(page, "Live")
+    start_camera(page)
+    face = page.locator("#gf-live-view .gf-head h2")
+    face.wait_for()
+    assert "happiness" in face.inner_text()
+    page.locator("#gf-live-view .gf-rate").filter(has_text="frames a second").wait_for()  # the second frame has come
+    assert page.locator("#gf-live-view .gf-large tbody tr").count() == 8
+    assert page.locator("#gf-live-view .gf-timeline polygon").count() == 8
+    stop_camera(page)
+    assert set(uploads.rglob("*")) == before
+
+
+def test_many_photos_become_a_table_and_open_in_the_photo_tab(page, astronaut_file, two_faces, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("no picture")
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(f) for f in (astronaut_file, broken, two_faces)])
+    link = page.locator(".gf-download")
+    link.wait_for()
+    csv = base64.b64decode(link.get_attribute("href").partition(",")[2]).decode().strip().splitlines()
+    assert len(csv) == 1 + 3 and csv[0].startswith("source,face,") and csv[-1].startswith("two.png,2,")
+    assert "broken.jpg" in page.locator(".gf-problems").inner_text()
+    page.locator(".gf-many-photo").nth(1).click()
+    page.locator(".gf-box[data-face='2']").wait_for()
+    assert page.locator("#gf-photo-view").is_visible() and shown(page) == ["1"]
+
+
+def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20 + index, size=(300, 120)) for index in range(15)])
+    start_video(page, clip)
+    page.locator("#gf-video-view .gf-person").wait_for()
+    assert page.locator("#gf-video-view .gf-person").count() == 1
+    assert "Person 1" in page.locator("#gf-video-view").inner_text()
+    page.wait_for_function("() => document.querySelector('#gf-clip video')?.videoWidth === 300")
+    csv = base64.b64decode(page.locator("#gf-video-view .gf-download").get_attribute("href").partition(",")[2])
+    assert csv.startswith(b"frame,time,person,")
+
+
+def test_a_video_can_be_cancelled_and_leaves_nothing(page, astronaut, tmp_path, uploads):
+    before = set(uploads.rglob("annotated*"))
+    pictures = [scene(astronaut, 20, 120, 220, size=(400, 120)) for _ in range(20)] * 20  # forty seconds of video
+    start_video(page, write_clip(tmp_path / "long.mp4", pictures))
+    page.locator("#gf-video-view progress").wait_for()
+    page.locator("#gf-video-cancel").click()
+    page.locator("#gf-video-view").get_by_text("Cancelled").wait_for()
+    page.wait_for_timeout(2000)
+    assert page.locator("#gf-video-view").get_by_text("Cancelled").is_visible()  # nothing comes after it
+    assert page.locator("#gf-video-start").is_enabled()
+    assert set(uploads.rglob("annotated*")) == before
+    open_tab(page, "Photo")  # and the model is free for others
+    page.locator("#gf-example").click()
+    page.locator("[data-panel='1']").wait_for()
+
+
+def test_a_broken_video_is_told(page, tmp_path):
+    file = tmp_path / "broken.mp4"
+    file.write_bytes(b"no video" * 100)
+    start_video(page, file)
+    # Chromium itself says that it cannot play the file; this comes from the server.
+    page.locator(".toast-body").filter(has_text="This file is not a video that can be read").wait_for()
+    assert page.locator("#gf-video-start").is_enabled()
+
+
+def start_video(page, clip) -> None:
+    open_tab(page, "Video")
+    page.locator("#gf-video-upload input[type=file]").set_input_files(str(clip))
+    page.locator("#gf-video-upload video").wait_for(state="attached")
+    page.locator("#gf-video-start").click()
+
+
+def test_about_shows_what_was_measured_and_how_to_use_it(page, address):
+    open_tab(page, "About")
+    page.locator(".gf-about").wait_for()
+    assert page.locator("#gf-about .gf-figures").count() == 1
+    assert f"{address}gradio_api/upload" in page.locator(".gf-code").first.inner_text()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling_and_text_stands_out(chromium, address, astronaut, tmp_path, dark):
+    file = tmp_path / "six.png"
+    mosaic([astronaut] * 6, columns=3).save(file)
+    tab = open_page(chromium, address, width=390, height=844, dark=dark)
+    upload(tab, file)
+    tab.locator("[data-panel='1']").wait_for()
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= 390
+    contrasts = tab.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    for name in ("Live", "Video", "Many photos", "About"):
+        open_tab(tab, name)
+        tab.wait_for_timeout(300)
+        edges = tab.locator(".gf-section, .gf-empty, .gf-about, .gf-code pre").evaluate_all(
+            "all => all.filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().right)"
+        )
+        assert edges and max(edges) <= 390, name
+        contrasts += tab.evaluate(CONTRASTS)
+    open_tab(tab, "Live")
+    start_camera(tab)
+    tab.locator("#gf-live-view .gf-head").wait_for()
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= 390  # whatever the camera's picture is wide
+    tops = tab.get_by_role("tab").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1 and len(tops) == 5
+    contrasts += tab.evaluate(CONTRASTS)
+    assert [entry for entry in contrasts if entry["ratio"] < 4.5] == [], json.dumps(contrasts[:3])
+    tab.context.close()
+
+
+def test_numbers_stay_in_their_columns(page, astronaut_file):
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+    sticking_out = page.locator("[data-panel='1'] .gf-bars .gf-number").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth + 0.5).map(e => e.textContent)"
+    )
+    assert sticking_out == []
+
+
+# Puts a PNG on the clipboard.
+COPY = """
+async (encoded) => {
+  const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+}
+"""
+
+
+# Contrast (WCAG) of every text of our own with the nearest background that is not see-through.
+CONTRASTS = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (layers) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const layer of layers) { canvas.fillStyle = layer; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const results = [];
+  for (const element of document.querySelectorAll("#gf-header *, .tabitem *, #gf-foot *")) {
+    const own = element.closest("[id^=gf-]") && [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !element.checkVisibility() || element.closest(".gf-aloud")) continue;
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.unshift(getComputedStyle(e).backgroundColor);
+    const back = over(layers).slice(0, 3), front = over([...layers, getComputedStyle(element).color]).slice(0, 3);
+    const [low, high] = [luminance(back), luminance(front)].sort((a, b) => a - b);
+    results.push({ text: element.textContent.trim().slice(0, 30), ratio: (high + 0.05) / (low + 0.05), back, front });
+  }
+  return results;
+}
+"""

@@ -1,0 +1,49 @@
+"""Nothing that is uploaded stays."""
+
+import base64
+import os
+import time
+
+from gradio.processing_utils import save_base64_to_cache
+from gradio_client import Client, handle_file
+
+from grefel_hf import FacialExpressionPredictor
+from space import page as layout
+from space.sweeper import own_files, start_sweeping, sweep
+
+
+def test_sweeping_takes_what_is_old(tmp_path):
+    old, new, own = tmp_path / "a" / "old.png", tmp_path / "b" / "new.png", tmp_path / "c" / "own.png"
+    for file in (old, new, own):
+        file.parent.mkdir()
+        file.write_bytes(b"x")
+    for path in (old, own, old.parent, own.parent):
+        os.utime(path, (0, 0))
+    sweep(tmp_path, 100, frozenset([own]))
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"new.png", "own.png"}
+
+
+def test_nothing_of_an_upload_survives(tiny_checkpoint, astronaut_file, tmp_path, monkeypatch):
+    """Photo, set and MCP upload go in; once the cleaners have run, no folder for temporary files holds any."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert sum(layout.DELETE_CACHE) <= 600
+    page = layout.build_page(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
+    own = own_files(page)
+    assert own == {file for file in tmp_path.rglob("*") if file.is_file()}
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    try:
+        client = Client(url, verbose=False, analytics_enabled=False)
+        photo = handle_file(str(astronaut_file))
+        assert client.predict(photo, api_name="/predict")["faces"]
+        assert client.predict([photo, photo], api_name="/many_photos")[0]
+        content = base64.b64encode(astronaut_file.read_bytes()).decode()
+        save_base64_to_cache(f"data:image/png;base64,{content}", str(tmp_path / "uploads"))  # as MCP does
+        assert {file for file in tmp_path.rglob("*") if file.is_file()} - own
+        start_sweeping(own, every=0.2, seconds=1.0)
+        deadline = time.monotonic() + 30
+        while {file for file in tmp_path.rglob("*") if file.is_file()} - own and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert {file for file in tmp_path.rglob("*") if file.is_file()} == own
+    finally:
+        page.close()

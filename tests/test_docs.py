@@ -1,0 +1,148 @@
+"""The documentation names what is there: its commands and examples work, its links and paths lead somewhere."""
+
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from grefel_hf.__main__ import main as command_line
+from tests.helpers import REPOSITORY
+from tests.helpers.command_blocks import LANGUAGES, NEEDS, PAGES, Block, blocks_of, check_command
+from tests.helpers.video_clips import scene, write_clip
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+COMMANDS = [(block, command) for block in BLOCKS if block.language == "bash" for command in block.commands]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+# These run as they stand; the other commands are parsed, and tests of their scripts run them.
+RUN = [command for _, command in COMMANDS if re.match(r"grefel |python -m grefel_hf ", command)]
+ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
+ROOMS = ("grefel_hf", "space", "train")
+
+
+@pytest.fixture
+def folder(tmp_path, astronaut, predictor, monkeypatch):
+    """The working folder, with what the examples name."""
+    astronaut.save(tmp_path / "photo.jpg")
+    predictor(astronaut).faces[0].crop.save(tmp_path / "face.jpg")
+    write_clip(tmp_path / "video.mp4", [scene(astronaut, 60)] * 4)
+    (tmp_path / "grefel_hf").symlink_to(REPOSITORY / "grefel_hf")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def tracked(*folders: str) -> list[str]:
+    """Files that git has, or would add, as paths from the repository."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *folders]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("this is no git clone")
+    return [name for name in done.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+
+
+def test_every_fence_is_a_block_of_a_known_kind():
+    for page in PAGES:
+        fences = re.findall(r"^```", page.read_text(), re.M)
+        assert len(fences) == 2 * len(blocks_of(page)), page
+    assert {str(block) for block in BLOCKS if block.language not in LANGUAGES} == set()
+    assert {str(block) for block in BLOCKS if block.needs and block.needs not in NEEDS} == set()
+    assert len(PYTHON) >= 2 and len(RUN) >= 3 and len(COMMANDS) >= 30
+
+
+@pytest.mark.parametrize(("block", "command"), COMMANDS, ids=[f"{block}-{i}" for i, (block, _) in enumerate(COMMANDS)])
+def test_commands_have_programs_flags_and_files(block: Block, command: str, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    check_command(command, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("python train/train.py --no_such_flag 1 --output_dir OUT", "refuses"),
+        (
+            "accelerate launch train/train.py --config train/configs/none.yaml --output_dir OUT",
+            "no train/configs/none.yaml",
+        ),
+        ("python train/no_such_script.py", "no train/no_such_script.py"),
+        ("python -m grefel_hf photo.jpg --detector best", "refuses"),
+        ("make nothing", "no target nothing"),
+        ('make demo ARGS="--prot 8000"', "refuses"),
+        ("python tests/benchmarks/benchmark.py --sectoins photo", "refuses"),
+        ("sudo make", "no check knows"),
+    ],
+)
+def test_wrong_commands_are_seen(command, reason, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(AssertionError, match=reason):
+        check_command(command, monkeypatch)
+
+
+def test_examples_of_the_command_line_run(folder):
+    for command in RUN:
+        words = shlex.split(command)
+        assert command_line(words[1:] if words[0] == "grefel" else words[3:]) == 0, command
+    assert "happiness" in (folder / "faces.csv").read_text() and "happiness" in (folder / "people.csv").read_text()
+    assert (folder / "out.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_examples_in_python_run(block, folder, capsys):
+    exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
+    assert "happiness" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_readme_is_short():
+    text = (REPOSITORY / "README.md").read_text()
+    assert len(text.split("---\n", 2)[2].splitlines()) <= 150
+
+
+def named_paths(text: str) -> set[str]:
+    """What a page names in backticks and looks like a path from the repository's folder; NAME stands for one to be."""
+    tops = {name.partition("/")[0] for name in tracked()}
+    words = re.findall(r"`([\w./-]+)`", text)
+    return {word for word in words if word.partition("/")[0] in tops and "NAME" not in word}
+
+
+@pytest.mark.parametrize(("page", "least"), [("docs/architecture.md", 50), ("CONTRIBUTING.md", 20)])
+def test_paths_exist(page, least):
+    paths = named_paths((REPOSITORY / page).read_text())
+    assert len(paths) > least
+    assert [path for path in sorted(paths) if not (REPOSITORY / path).exists()] == []
+
+
+def test_the_architecture_names_every_folder():
+    folders = {os.path.dirname(file) + "/" for file in tracked(*ROOMS) if "/checkpoints/" not in file}
+    assert folders - named_paths(ARCHITECTURE) == set()
+
+
+@pytest.mark.parametrize(
+    ("thing", "file", "code"),
+    [
+        ("temperature of Eq. 14", "grefel_hf/model/reliability_balancing.py", "Delta of Eq. 14"),
+        ("crop margin", "grefel_hf/faces/cropping.py", "CropGeometry"),
+        ("after a bad image", "train/grefel_train/data/dataset.py", "on_bad_image"),
+        ("sentence about balancing", "space/sentences.py", "def balancing_sentence"),
+        ("RAF-DB's classes", "train/grefel_train/data/adapters/rafdb.py", "LABEL_NAMES"),
+    ],
+)
+def test_the_architecture_says_where_things_live(thing, file, code):
+    lines = [line for line in ARCHITECTURE.splitlines() if thing in line]
+    assert lines and all(file in line for line in lines)
+    assert code in (REPOSITORY / file).read_text()
+
+
+def test_nothing_refers_to_data_that_only_we_have():
+    """Tests may: they skip where it is missing."""
+    found = []
+    for name in tracked():
+        if not name.startswith("tests/"):
+            content = (REPOSITORY / name).read_bytes()
+            found += [name] if re.search(rb"\.\./shared|\bshared/|/work/", content) and b"\0" not in content else []
+    assert found == []

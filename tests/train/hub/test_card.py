@@ -1,0 +1,187 @@
+"""A card says what was measured on these very weights, and no more."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
+from grefel_train.hub.card import model_card, read_results
+from tests.helpers.trained_run import results, write_run
+
+
+def read(name: str) -> dict:
+    return json.loads((BUNDLED_CHECKPOINT / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def best(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+def words(card: str) -> str:
+    """The card without its line breaks."""
+    return " ".join(card.split())
+
+
+def measured(card: str) -> dict[tuple, float]:
+    """Values of the model-index by data set, split and metric."""
+    data = ModelCard(card).data
+    return {(r.dataset_type, r.dataset_split, r.metric_type): r.metric_value for r in data.eval_results or []}
+
+
+def test_the_bundled_card_is_the_generated_one():
+    text = model_card(BUNDLED_CHECKPOINT, read("evaluation.json"), read("all_results.json"), license="mit")
+    assert (BUNDLED_CHECKPOINT / "README.md").read_text() == text
+
+
+def test_the_bundled_evaluation_has_what_the_page_and_the_card_need():
+    metrics = read("evaluation.json")
+    assert (BUNDLED_CHECKPOINT / "evaluation.json").stat().st_size < 200_000
+    assert metrics["summary"]["accuracy"] >= 0.87 and metrics["robustness"]["summary"]["worst"]
+    for part in ("primary", "corrected"):
+        found = metrics["plain"][part]
+        assert sum(map(sum, found["confusion"])) == found["samples"] == metrics["summary"]["samples"]
+        assert sum(row["samples"] for row in found["reliability_bins"]) == found["samples"]
+        assert found["risk_coverage"] and found["confidence_thresholds"] and found["precision_by_class"]
+        assert found["intervals"]["recall_by_class"].keys() == found["recall_by_class"].keys()
+    assert metrics["plain"]["balancing"]["by_class"] and metrics["mirror_averaged"] and metrics["agreement"]
+
+
+@pytest.mark.parametrize("change", [{"weights_sha256": "0" * 64}, {"summary": None}], ids=["other weights", "old file"])
+def test_figures_of_other_weights_or_another_form_are_refused(change):
+    metrics = {key: value for key, value in {**read("evaluation.json"), **change}.items() if value is not None}
+    with pytest.raises(ValueError, match="evaluate.py"):
+        model_card(BUNDLED_CHECKPOINT, metrics, None)
+
+
+def test_without_an_evaluation_the_runs_best_epoch_is_what_was_measured(best):
+    card = model_card(best, None, results(), hub_id="user/grefel")
+    assert measured(card) == {
+        ("imagefolder", "validation", "accuracy"): 0.625,
+        ("imagefolder", "validation", "recall"): 0.5,
+        ("imagefolder", "validation", "expected_calibration_error"): 0.2,
+    }
+    assert "after epoch 2" in words(card) and "1,200 images" in words(card)
+    assert "| primary, single view | 50.00 % |" in card
+    assert "Recall by class" not in card and "FER+" not in card
+
+
+def test_an_evaluation_goes_before_the_runs_figures(best):
+    metrics = {**read("evaluation.json"), "dataset": "RAF-DB", "protocol": None, "split": "test"}
+    metrics |= {"weights_sha256": weights_file_digest(best)}
+    corrected = metrics["plain"]["corrected"]
+    corrected |= {"accuracy": 0.75, "intervals": {"accuracy": [0.7, 0.8]}}
+    # of a class that the split does not show there is no recall
+    corrected["recall_by_class"] = {"neutral": 0.75, "surprise": None}
+    card = model_card(best, metrics, results(), hub_id="user/grefel")
+    assert "(corrected, single view): neutral 75.0 %." in card and "| 75.00 % (70.0 to 80.0) |" in card
+    assert measured(card)["rafdb", "test", "accuracy"] == 0.75
+    assert "evaluate.py --model user/grefel" in card
+
+
+CALIBRATION = {
+    "samples": 1234,
+    "scales": {"primary": 1.5, "geometric": 1.25, "attentive": 1.0},
+    "before": {"expected_calibration_error": 0.1},
+    "after": {"expected_calibration_error": 0.02},
+}
+LANDMARKS = {
+    "normalized_mean_error": 0.0447,
+    "by_region": {"jaw": 0.07, "mouth": 0.04},
+    "mean_shape_error": 0.15,
+    "correlation": {"mouth_opening": 0.87, "mouth_width": 0.84, "eye_opening": 0.92, "brow_height": 0.86},
+    "faces": {"validation": {"all": 3555, "teacher_sure": 2983}},
+}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [None, {**results(), "best": None}, {**results(), "calibration": CALIBRATION}],
+    ids=["no run", "no validation images", "calibrated after the measurement"],
+)
+def test_where_nothing_was_measured_the_card_says_so(best, run):
+    card = model_card(best, None, run)
+    assert "Nothing was measured" in card
+    assert "model-index" not in card and "%" not in card
+    assert ModelCard(card).data.library_name == "transformers"
+
+
+def test_later_stages_are_told_with_their_figures(best, tmp_path):
+    folder = shutil.copytree(best, tmp_path / "model")
+    (folder / "landmarks.json").write_text(json.dumps(LANDMARKS))
+    run = {**results(), "calibration": CALIBRATION}
+    run["args"] = {**run["args"], "model_name_or_path": "some/start"}
+    card = words(model_card(folder, None, run))
+    assert "1,234 images of the training split that were kept out of training" in card and "0.100 to 0.020" in card
+    assert "weights that some/start had" in card
+    assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "terms"),
+    [
+        ({"dataset_name": "user/faces", "train_dir": None}, "user/faces", "(user/faces)"),
+        ({"dataset_name": "/data/my faces.parquet", "train_dir": None}, "local", "(my faces.parquet)"),
+        ({"train_dir": "/data/my faces"}, "imagefolder", "(my faces)"),
+        ({"train_dir": None, "dataset_dir": "/d", "dataset_format": "rafdb"}, "rafdb", "non-commercial"),
+        ({"train_dir": None, "dataset_dir": "/d", "dataset_format": None}, "ferplus", "FER2013"),
+    ],
+)
+def test_data_sets_and_their_terms(best, arguments, kind, terms):
+    card = model_card(best, None, results(**arguments))
+    assert {key[0] for key in measured(card)} == {kind}
+    assert terms in words(card.split("## Licence and data")[1])
+    metadata = yaml.safe_load(card.split("---\n")[1])
+    assert metadata.get("datasets") == (["user/faces"] if kind == "user/faces" else None)
+    assert "license" not in metadata
+
+
+def test_averaging_after_the_run_is_told(best):
+    parts = [{"model": "runs/a/best", "weight": 0.7}, {"model": "runs/b/best", "weight": 0.3}]
+    text = words(model_card(best, None, {**results(), "best": None, "averaged": parts}))
+    assert "runs/a/best 70 %, runs/b/best 30 %" in text and "Nothing was measured" in text
+
+
+def test_slimming_after_the_run_is_told(best):
+    slimmed = {"images": 8000, "entries": {"num_hidden_layers": [2, 1], "intermediate_size": [1024, 512]}}
+    text = words(model_card(best, None, {**results(), "best": None, "slimmed": slimmed}))
+    assert "num_hidden_layers 2 to 1, intermediate_size 1024 to 512" in text and "8,000 training images" in text
+
+
+def test_training_is_told_as_it_was(best):
+    run = {**results(ema_decay=0.0), "uncommitted_changes": True, "command": "train/train.py --seed 7"}
+    text = words(model_card(best, None, run))
+    assert "`accelerate launch train/train.py --seed 7`" in text
+    assert "from commit 0123456789ab with uncommitted changes" in text
+    assert "averaged over steps" not in text
+    assert "averaged over steps" in words(model_card(best, None, results(ema_decay=0.9)))
+
+
+def test_results_of_other_programs_are_refused(tmp_path):
+    file = tmp_path / "all_results.json"
+    file.write_text('{"eval_accuracy": 1.0}')
+    with pytest.raises(ValueError, match="train.py"):
+        read_results(file)
+    file.write_text("{")
+    with pytest.raises(ValueError, match="no JSON"):
+        read_results(file)
+
+
+def test_the_card_tells_whose_photos_the_start_weights_saw(best, tmp_path):
+    assert "VGGFace2" not in model_card(best, None, results())
+    model = Path(shutil.copytree(best, tmp_path / "best"))
+    config = json.loads((model / "config.json").read_text()) | {"image_backbone": "mobilenet_v1"}
+    (model / "config.json").write_text(json.dumps(config))
+    terms = words(model_card(model, None, results()))
+    assert "taught on VGGFace2" in terms and "taught on MS1M" in terms and "both were withdrawn" in terms
+
+
+def test_a_run_that_keeps_its_last_epoch_chose_none(best):
+    assert "the best of its epochs on these very images" in words(model_card(best, None, results()))
+    text = words(model_card(best, None, results(keep="last")))
+    assert "after epoch 2, the last, which nothing was chosen for." in text and ", last epoch 2, " in text
+    assert "best of its epochs" not in text

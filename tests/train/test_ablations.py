@@ -1,0 +1,78 @@
+"""train/ablations.py: which arms there are, and the tables that real, tiny runs make."""
+
+import json
+import shutil
+
+import pytest
+
+import ablations
+from grefel_hf import GReFELConfig
+from tests.helpers.training_runs import log_entries, run, write_faces, write_recipe
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """The table `noise` of tiny runs, made twice by the same command."""
+    folder = tmp_path_factory.mktemp("ablations")
+    train, validation = write_faces(folder / "train", 33), write_faces(folder / "validation", 9)
+    recipe = write_recipe(folder / "tiny.yaml", num_train_epochs=1, checkpointing_steps="epoch")
+    out = folder / "out"
+    words = ["--config", recipe, "--train_dir", train, "--validation_dir", validation, "--output_dir", out]
+    first = run("train/ablations.py", *words, "--tables", "noise")
+    assert first.returncode == 0, first.stderr
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/all_results.json")}
+    again = run("train/ablations.py", *words, "--tables", "noise")
+    assert again.returncode == 0, again.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in out.glob("*/*/all_results.json")}, "trained again"
+    return out, again.stdout
+
+
+def test_runs_differ_by_the_arms_flags(noise):
+    out, _ = noise
+    models = {
+        arm: GReFELConfig.from_pretrained(out / arm / "seed-0" / "best") for arm in ("noisy_without", "noisy_both")
+    }
+    assert models["noisy_both"].use_anchors and models["noisy_both"].use_attentive_correction
+    assert not models["noisy_without"].use_anchors and not models["noisy_without"].use_attentive_correction
+    for arm in models:
+        settings = json.loads((out / arm / "seed-0" / "all_results.json").read_text())["args"]
+        assert settings["label_noise"] == 0.2 and settings["seed"] == 0
+
+
+def test_table_has_what_was_measured(noise):
+    out, printed = noise
+    table = json.loads((out / "ablations.json").read_text())["noise"]
+    assert list(table) == ["noisy_without", "noisy_both"]
+    for arm, row in table.items():
+        measured = log_entries(out / arm / "seed-0", evaluations=True)[-1]
+        assert row["corrected"]["accuracy"] == {
+            "values": [measured["corrected"]["accuracy"]],
+            "mean": measured["corrected"]["accuracy"],
+            "deviation": None,
+        }
+        assert row["samples"] == 9
+    assert table["noisy_both"]["parameters"] > table["noisy_without"]["parameters"]
+    assert (out / "ablations.md").read_text().strip() == printed.strip()
+    assert f"{100 * table['noisy_both']['corrected']['accuracy']['mean']:.2f} %" in printed
+
+
+def test_lines_of_a_table_can_be_chosen(noise, tmp_path):
+    out, _ = noise
+    shutil.copytree(out / "noisy_both", tmp_path / "noisy_both")  # trained: only its line is to be written
+    args, flags = ablations.parse_args(
+        ["--config", "none.yaml", "--output_dir", str(tmp_path), "--tables", "noise", "--arms", "noisy_both"]
+    )
+    ablations.main(args, flags)
+    assert list(json.loads((tmp_path / "ablations.json").read_text())["noise"]) == ["noisy_both"]
+
+
+def test_seeds_have_mean_and_deviation():
+    assert ablations.in_words({"mean": 0.8, "deviation": 0.0123}, "accuracy") == "80.00 ± 1.23 %"
+    assert ablations.in_words({"mean": 0.25, "deviation": None}, "macro_f1") == "0.250"
+
+
+def test_loss_arms_keep_what_they_name():
+    flags = ablations.loss_flags("classification", "anchor")
+    off = {flags[i] for i in range(0, len(flags), 2)}
+    assert off == {f"--model.{name}_loss_weight" for name in ("primary", "geometric", "center")}
+    assert set(flags[1::2]) == {"0"}

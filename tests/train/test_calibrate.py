@@ -1,0 +1,74 @@
+"""Scaling the branches' confidence: what is fitted, and that the weights then say what was fitted."""
+
+import json
+
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+
+from calibrate import fit_scales, run_network, scale_branches, scaled
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from tests.helpers.launch import run
+from tests.helpers.tiny import tiny_config
+
+
+def faces(count: int) -> Dataset:
+    """Plain faces whose brightness is their class."""
+    images = [Image.new("L", (48, 48), 40 + 60 * (i % 3)) for i in range(count)]
+    return Dataset.from_dict({"image": images, "label": [i % 3 for i in range(count)]})
+
+
+@pytest.mark.parametrize("switches", [{}, {"learn_anchor_temperature": True}, {"use_anchors": False}])
+def test_the_weights_say_what_the_scales_promise(switches):
+    torch.manual_seed(0)
+    model = GReFELForImageClassification(tiny_config(**switches)).eval()
+    processor = GReFELImageProcessor(size={"height": 64, "width": 64})
+    found = run_network(model, processor, faces(6))
+    temperature = 1.0 if model.anchors is None else torch.as_tensor(model.anchors.temperature).detach()
+    pixel_values = processor(faces(6)["image"][:], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        before = model(pixel_values).logits.softmax(-1)
+    assert torch.allclose(scaled(found, temperature, torch.ones(3)), before, atol=1e-5)
+    scales = torch.tensor([2.0, 3.0, 0.5])
+    promised = scaled(found, temperature, scales)
+    scale_branches(model, scales)
+    with torch.no_grad():
+        after = model(pixel_values).logits.softmax(-1)
+    assert torch.allclose(after, promised, atol=1e-5) and not torch.allclose(after, before, atol=1e-3)
+    if "learn_anchor_temperature" not in switches and model.anchors is not None:
+        assert model.config.anchor_temperature == pytest.approx(1 / 3)
+
+
+def test_underconfident_branches_become_surer():
+    torch.manual_seed(0)
+    # Nine answers of ten are right, each given with probability 0.42 of three classes.
+    labels = torch.arange(300) % 3
+    answers = torch.where(torch.arange(300) % 10 == 0, (labels + 1) % 3, labels)
+    logs = (0.37 * torch.nn.functional.one_hot(answers, 3).float()).log_softmax(-1)
+    found = {"primary": logs, "attentive": logs, "labels": torch.nn.functional.one_hot(labels, 3).float()}
+    scales = fit_scales(found, 1.0)
+    assert scales[1] == 1.0  # there are no anchors
+    confidence = scaled(found, 1.0, scales).amax(-1).mean().item()
+    assert confidence == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_script_names_the_flag_that_is_missing(tmp_path):
+    model = GReFELForImageClassification(tiny_config())
+    model.save_pretrained(tmp_path / "model")
+    GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "model")
+    for split in ("train", "validation"):
+        for name, grey in (("neutral", 40), ("happiness", 120), ("surprise", 200)):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(4):
+                Image.new("L", (48, 48), grey + i).save(tmp_path / split / name / f"{i}.png")
+    data = ["--train_dir", tmp_path / "train", "--validation_dir", tmp_path / "validation"]
+    common = ["train/calibrate.py", "--model", tmp_path / "model", "--output_dir", tmp_path / "out", *data]
+    done = run(*common)
+    assert done.returncode != 0 and "--calibration_fraction" in done.stderr and "Traceback" not in done.stderr
+    done = run(*common, "--calibration_fraction", 0.5)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["samples"] == 6 and set(report["scales"]) == {"primary", "geometric", "attentive"}
+    calibrated = GReFELForImageClassification.from_pretrained(tmp_path / "out")
+    assert not torch.equal(calibrated.primary_head.output.weight, model.primary_head.output.weight)

@@ -1,0 +1,1 @@
+"""Data sets: from files and columns to batches."""

@@ -1,0 +1,74 @@
+"""The flags that name data, as every script has them."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
+from grefel_train.data.splits import VALIDATION_SPLITS
+from grefel_train.flags import FlagParser, Scope
+
+
+def add_source_arguments(add: Callable[..., Any]) -> None:
+    """The flags (of a `FlagParser`) that say where images are; `load_source` and `find_image_column` use them."""
+    add(
+        "--dataset_name",
+        scope=Scope.RUN,
+        help="Hub id, or a path: a file or folder that `datasets` loads or has saved.",
+    )
+    add("--dataset_config_name", help="Configuration of --dataset_name.")
+    add("--dataset_dir", scope=Scope.MACHINE, help="Folder of a published set (--dataset_format).")
+    add(
+        "--dataset_format",
+        choices=list(ADAPTERS),
+        help=f"Layout of --dataset_dir, {DEFAULT_FORMAT} by default; fer2013 where its CSV file is there alone.",
+    )
+    add("--image_column_name", help="Default: image, img, or the only column of images.")
+    for adapter in ADAPTERS.values():
+        for option in adapter.options:
+            add(f"--{option.flag}", **option.settings)
+
+
+def add_data_arguments(parser: FlagParser) -> None:
+    """All flags about data."""
+    add = parser.add_argument_group("data").add_argument
+    add_source_arguments(add)
+    add("--train_dir", scope=Scope.MACHINE, help="Folder of training images, one folder for each class.")
+    add("--validation_dir", scope=Scope.MACHINE, help="The same for validation images.")
+    add("--train_split", default="train", help="Name of the training split.")
+    add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")
+    add(
+        "--validation_fraction",
+        type=float,
+        default=0.1,
+        help="Where there is no validation split: the share of each class that is held out; 0 for none.",
+    )
+    add(
+        "--calibration_fraction",
+        type=float,
+        default=0.0,
+        help="Share of each class of the training split that is never trained on, for train/calibrate.py.",
+    )
+    add(
+        "--validation_groups",
+        nargs="+",
+        help="Hold out these groups (subjects, characters, videos) of the training split instead.",
+    )
+    add("--label_column_name", help="Default: label, labels, or the only column of class ids.")
+    add("--group_column_name", help="Column with the video or subject of an image; default: group, if any.")
+    add(
+        "--label_names",
+        nargs="+",
+        help="Classes in the order of their ids: another order than the data has, names for numbers, or the columns "
+        "of votes.",
+    )
+    add("--streaming", action=argparse.BooleanOptionalAction, default=False, help="Read training data as it comes.")
+    add(
+        "--on_bad_image",
+        choices=["error", "skip"],
+        default="error",
+        help="An unreadable image ends the run, or a neighbour takes its place.",
+    )
+    add("--label_noise", type=float, default=0.0, help="For experiments: share of training images with a wrong label.")
+    add("--max_train_samples", type=int, help="Train on so many images, drawn at random.")
+    add("--max_eval_samples", type=int, help="Validate with so many images, drawn at random.")

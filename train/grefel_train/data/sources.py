@@ -1,0 +1,149 @@
+"""Where the data comes from: the Hub, local files and folders, an imagefolder, or the adapter of a published set."""
+
+import argparse
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict, IterableDataset, load_dataset, load_from_disk
+
+from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
+from grefel_train.data.adapters.canonical import plain_errors
+from grefel_train.data.adapters.fer2013 import FILES as FER2013_FILES
+
+# Builders of `datasets` by the ending of a local file.
+FILE_BUILDERS = {
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+}
+
+
+@dataclass(frozen=True)
+class FaceSource:
+    """
+    Splits as they were found. `name` is the flag and its value, for messages; `label_names` are known where an adapter
+    read the data, whose splits are canonical already; paths in a text column start at `root`.
+    """
+
+    name: str
+    splits: dict[str, Dataset | IterableDataset]
+    label_names: tuple[str, ...] | None = None
+    root: Path | None = None
+
+
+def load_source(args: argparse.Namespace) -> FaceSource:
+    """
+    The splits that the flags name.
+
+    Raises:
+        OSError: they name a place where there is nothing.
+        ValueError: none or several places are named, or what is there cannot be read.
+    """
+    folders = args.train_dir or args.validation_dir
+    if sum(map(bool, (args.dataset_name, folders, args.dataset_dir))) != 1:
+        raise ValueError("name the data with one of --dataset_name, --train_dir and --dataset_dir.")
+    if args.dataset_format and not args.dataset_dir:
+        raise ValueError("--dataset_format needs --dataset_dir, the folder of that set.")
+    if args.streaming and args.dataset_dir:
+        raise ValueError("--streaming goes with --dataset_name or --train_dir; --dataset_dir reads local files.")
+    if args.dataset_dir:
+        return load_published(args)
+    return load_folders(args) if folders else load_dataset_by_name(args)
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Errors of `datasets` as OSError or ValueError, the latter with the name of what was read."""
+    try:
+        with plain_errors():
+            yield
+    except (ValueError, IndexError) as error:  # IndexError: a saved dataset without rows
+        raise ValueError(f"{name} cannot be read as a dataset, or is empty: {error}") from error
+
+
+def dataset_format(args: argparse.Namespace) -> str:
+    """--dataset_format; without it FER+, or FER2013 where the folder has its file and not the votes of FER+."""
+    folder = Path(args.dataset_dir).expanduser()
+    has_faces = any((folder / name).exists() for name in FER2013_FILES)
+    alone = has_faces and not (folder / "fer2013new.csv").exists()
+    return args.dataset_format or ("fer2013" if alone else DEFAULT_FORMAT)
+
+
+def load_published(args: argparse.Namespace) -> FaceSource:
+    """One of the sets that have an adapter; sets --dataset_format where the folder tells that it is not the default."""
+    found = dataset_format(args)
+    if found != DEFAULT_FORMAT:
+        args.dataset_format = found
+    adapter = ADAPTERS[found]
+    options = {option.argument: getattr(args, option.flag) for option in adapter.options}
+    try:
+        splits, label_names = adapter.load(Path(args.dataset_dir).expanduser(), **options)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} {adapter.title} is asked for at {adapter.where}.") from error
+    return FaceSource(f"--dataset_dir {args.dataset_dir}", splits, label_names)
+
+
+def load_folders(args: argparse.Namespace) -> FaceSource:
+    """Folders of images, one folder for each class."""
+    files = {}
+    for split, flag in (("train", "train_dir"), ("validation", "validation_dir")):
+        if getattr(args, flag):
+            folder = Path(getattr(args, flag)).expanduser()
+            if not folder.is_dir():
+                raise FileNotFoundError(f"--{flag} {folder} is no folder.")
+            if not any(path.is_file() for path in folder.rglob("*")):
+                raise FileNotFoundError(f"--{flag} {folder} has no files.")
+            files[split] = glob.escape(str(folder)) + "/**"
+    name = " ".join(
+        f"--{flag} {getattr(args, flag)}" for flag in ("train_dir", "validation_dir") if getattr(args, flag)
+    )
+    with reading(name):  # both in one call: the classes are then those of both
+        splits = dict(load_dataset("imagefolder", data_files=files, streaming=args.streaming))
+    for data in splits.values():
+        if data.features is not None and set(data.features) == {"image"}:
+            raise ValueError(
+                f"{name} has no folders of classes: put the images of each class into a folder of its name, as in "
+                "happiness/1.png, all at the same depth, for two classes at least; or add a metadata.csv with a label."
+            )
+    return FaceSource(name, splits)
+
+
+def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
+    """A dataset of the Hub, or what lies at a local path: a saved dataset, a file, or a folder of files."""
+    name = f"--dataset_name {args.dataset_name}"
+    path = Path(args.dataset_name).expanduser()
+    if not path.exists() and (
+        path.is_absolute() or path.suffix in FILE_BUILDERS or args.dataset_name.startswith((".", "~"))
+    ):
+        raise FileNotFoundError(f"{name}: there is no such file or folder.")
+    if path.is_file() and path.suffix not in FILE_BUILDERS:
+        raise ValueError(f"{name}: files of data end with {', '.join(FILE_BUILDERS)}.")
+    with reading(name):
+        if path.is_file():
+            options = {"sep": "\t"} if path.suffix == ".tsv" else {}
+            builder = FILE_BUILDERS[path.suffix]
+            splits = dict(load_dataset(builder, data_files=str(path), streaming=args.streaming, **options))
+            return FaceSource(name, splits, root=path.parent)
+        if (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists():
+            saved = load_from_disk(str(path))
+            splits = dict(saved) if isinstance(saved, DatasetDict) else {"train": saved}
+            if args.streaming:
+                splits = {split: data.to_iterable_dataset() for split, data in splits.items()}
+            return FaceSource(name, splits)
+        if path.exists():
+            splits = dict(load_dataset(str(path), args.dataset_config_name, streaming=args.streaming))
+            return FaceSource(name, splits, root=path)
+        try:
+            return FaceSource(
+                name, dict(load_dataset(args.dataset_name, args.dataset_config_name, streaming=args.streaming))
+            )
+        except OSError as error:
+            raise OSError(
+                f"{name}: there is no such file or folder, and the Hub gives no such dataset: {error}"
+            ) from error

@@ -1,0 +1,1 @@
+"""Checkpoints on the Hub, with their cards."""

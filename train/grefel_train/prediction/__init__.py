@@ -1,0 +1,1 @@
+"""Predicting a whole data set in parts."""

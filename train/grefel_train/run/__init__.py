@@ -1,0 +1,1 @@
+"""One training run: flags, model, loop, checkpoints, log."""

@@ -1,0 +1,39 @@
+"""
+Write the model card of a checkpoint from what was measured on it.
+
+    python train/write_card.py --model DIR [--metrics DIR/evaluation.json] [--training DIR/all_results.json]
+
+Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or else from the training run
+(all_results.json); where nothing was measured the card says so. Figures that belong to other weights are refused.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from grefel_hf.files import write_text
+from grefel_train.flags import FlagParser
+from grefel_train.hub.card import model_card, read_json, read_results
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = FlagParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder; README.md is written into it")
+    parser.add_argument("--metrics", type=Path, help="default: evaluation.json in the folder, if there")
+    parser.add_argument("--training", type=Path, help="all_results.json of the run (default: in the folder, if there)")
+    parser.add_argument("--license", help="licence of the weights by its name on the Hub, such as mit")
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace):
+    try:
+        metrics = read_json(args.metrics or args.model / "evaluation.json", must_exist=args.metrics is not None)
+        results = read_results(args.training or args.model / "all_results.json", must_exist=args.training is not None)
+        write_text(args.model / "README.md", model_card(args.model, metrics, results, license=args.license))
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot write the card: {error}")
+
+
+if __name__ == "__main__":
+    main(parse_args())

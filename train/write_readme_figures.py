@@ -1,0 +1,65 @@
+"""
+Write what README.md says about the bundled checkpoint's reliability from the checkpoint's evaluation.json.
+
+    python train/write_readme_figures.py
+
+replaces what stands between the two marks; figures that belong to other weights are refused.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from grefel_hf.files import write_text
+from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_train.evaluation.words import reliability_points
+from grefel_train.flags import FlagParser
+from grefel_train.hub import prose
+from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_json
+
+README = REPOSITORY / "README.md"
+TEMPLATE = Path(prose.__file__).with_name("readme_figures.md")
+START, END = "<!-- figures: train/write_readme_figures.py writes them -->\n", "<!-- /figures -->"
+
+
+def section(model: Path) -> str:
+    """
+    The text between the marks.
+
+    Raises:
+        OSError, ValueError: there is no evaluation.json, or it was not made from these weights.
+    """
+    metrics = read_json(model / "evaluation.json", must_exist=True)
+    figures = evaluated_figures(model, metrics)
+    return prose.rendered(
+        TEMPLATE,
+        samples=metrics["summary"]["samples"],
+        figures=figures,
+        points=reliability_points(metrics),
+        table=metric_table(figures),
+    )
+
+
+def replaced(readme: str, text: str) -> str:
+    """The README with this text between the marks. Raises ValueError where a mark is missing."""
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"README.md must have the marks {START.strip()} and {END}.")
+    return before + start + text + end + after
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return FlagParser(description=__doc__).parse_args(argv)
+
+
+def main(args: argparse.Namespace):
+    try:
+        write_text(README, replaced(README.read_text(), section(BUNDLED_CHECKPOINT)))
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot write the README's figures: {error}")
+
+
+if __name__ == "__main__":
+    main(parse_args())
