@@ -17,7 +17,7 @@ test: .venv/test.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 weights: .venv/weights.installed
-	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS)
+	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS) $(ARGS)
 
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml

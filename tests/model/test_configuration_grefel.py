@@ -1,5 +1,7 @@
 """The config alone describes both sizes, and refuses what cannot be built."""
 
+import json
+
 import pytest
 
 from grefel_hf import GReFELConfig
@@ -70,3 +72,15 @@ def test_what_cannot_be_built_is_refused_by_name(settings, message):
 def test_unknown_size_is_refused():
     with pytest.raises(ValueError, match="small, base"):
         GReFELConfig.from_size("large")
+
+
+def test_a_configuration_from_before_an_entry_has_its_default(tmp_path):
+    config = GReFELConfig(num_labels=7)
+    config.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    newer = ("mobilenet_width", "attentive_loss_weight", "detach_confidences", "anchor_distance")
+    newer += ("mobilefacenet_channels", "mobilefacenet_depths", "save_code")
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key not in newer}))
+    loaded = GReFELConfig.from_pretrained(tmp_path)
+    assert {name: getattr(loaded, name) for name in newer} == {name: getattr(config, name) for name in newer}
+    assert loaded.anchor_distance == "euclidean" and not loaded.detach_confidences and not loaded.attentive_loss_weight
