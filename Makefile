@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test weights clean
+.PHONY: demo test weights transformers-tests clean
 
 demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
@@ -19,6 +19,12 @@ test: .venv/test.installed
 weights: .venv/weights.installed
 	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS) $(ARGS)
 
+# The source distribution of the installed transformers, whose common tests tests/model/test_transformers_common.py runs.
+transformers-tests: .venv/test.installed
+	version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('transformers'))") && \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest .cache \
+	  transformers==$$version
+
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
 .venv/weights.installed: train/requirements.txt requirements.txt pyproject.toml
@@ -29,4 +35,4 @@ weights: .venv/weights.installed
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .cache build *.egg-info

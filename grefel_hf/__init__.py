@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .model.configuration_grefel import GReFELConfig
-from .model.image_processing_grefel import GReFELImageProcessor
+from .model.image_processing_grefel import GReFELImageProcessor, GReFELImageProcessorTorchvision
 from .model.modeling_grefel import (
     GReFELForImageClassification,
     GReFELImageClassifierOutput,
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
 AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)
 AutoModelForImageClassification.register(GReFELConfig, GReFELForImageClassification, exist_ok=True)
-AutoImageProcessor.register(GReFELConfig, image_processor_classes={"pil": GReFELImageProcessor}, exist_ok=True)
+AutoImageProcessor.register(
+    GReFELConfig,
+    image_processor_classes={"pil": GReFELImageProcessor, "torchvision": GReFELImageProcessorTorchvision},
+    exist_ok=True,
+)
 PIPELINE_REGISTRY.register_pipeline(
     TASK, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"
 )
@@ -58,6 +62,7 @@ __all__ = [
     "GReFELForImageClassification",
     "GReFELImageClassifierOutput",
     "GReFELImageProcessor",
+    "GReFELImageProcessorTorchvision",
     "GReFELModel",
     "GReFELModelOutput",
     "GReFELPreTrainedModel",

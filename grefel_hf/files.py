@@ -43,6 +43,7 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        open_files(partial)
         flush_folder(partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -61,6 +62,13 @@ def restore_folder(folder: Path):
     old = folder.with_name(folder.name + ".old")
     if old.exists() and not folder.exists():
         os.replace(old, folder)
+
+
+def open_files(folder: Path):
+    """Let those read and write the files of a new folder who may the folder: safetensors makes its own private."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(folder.stat().st_mode & 0o666)
 
 
 def flush_folder(folder: Path):

@@ -1,11 +1,13 @@
 """Checkpoints: where the bundled one lies, loading one with the check that it is GReFEL's, and digests of them."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig
-from transformers.utils import cached_file
+from transformers.utils import cached_file, logging
 
 from .files import file_digest
 from .model.configuration_grefel import GReFELConfig
@@ -41,7 +43,20 @@ def load_model(name: str | Path | None = None, **kwargs: Any) -> GReFELForImageC
     model_type = AutoConfig.from_pretrained(name, **{k: v for k, v in kwargs.items() if k != "dtype"}).model_type
     if model_type != GReFELConfig.model_type:
         raise ValueError(f"{name} holds a {model_type} model; GReFEL needs model_type {GReFELConfig.model_type}.")
-    return GReFELForImageClassification.from_pretrained(name, **kwargs).eval()
+    with without_progress_bar():
+        return GReFELForImageClassification.from_pretrained(name, **kwargs).eval()
+
+
+@contextmanager
+def without_progress_bar() -> Iterator[None]:
+    """transformers shows one for the weights of every model, which here are read in a moment."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def checked_name(name: str | Path | None) -> str:

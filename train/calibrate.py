@@ -15,8 +15,10 @@ import sys
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.files import write_text
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.losses import as_distribution, classification_loss
 from grefel_hf.model.reliability_balancing import (
@@ -26,13 +28,16 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
 )
 from grefel_hf.results import PARTS
-from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.data.dataset import FaceDataset
+from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.splits import training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
 from grefel_train.flags import FlagParser
+from grefel_train.run.log import rounded
+from grefel_train.run.provenance import read_json
 from grefel_train.run.saving import save_model
 
 BRANCHES = PARTS[:3]
@@ -43,6 +48,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
     add_data_arguments(parser)
+    add_label_map_argument(parser.add_argument)
     return parser.parse_args(argv)
 
 
@@ -106,12 +112,37 @@ def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
         model.config.anchor_temperature = model.anchors.initial_temperature
 
 
+def check_kept_out(calibration: Dataset, results: dict | None, args: argparse.Namespace):
+    """
+    Raises:
+        ValueError: the run's own record does not say that it kept these very images out of training.
+    """
+    if results is None:
+        return
+    noted = results.get("data", {}).get("calibration")
+    if noted is None and results["args"].get("calibration_fraction", 0) == args.calibration_fraction:
+        return  # a run of before such notes were taken
+    if noted is None:
+        raise ValueError(
+            "the run kept no images out of training by --calibration_fraction "
+            f"{args.calibration_fraction}: it has trained on those that this would be fitted to."
+        )
+    if noted != data_fingerprint(calibration):
+        raise ValueError(
+            "these are not the images that the run kept out of training: name the same data with the same flags as the "
+            f"run did (its --calibration_fraction was {results['args'].get('calibration_fraction')})."
+        )
+
+
 def main(args: argparse.Namespace):
+    training = Path(args.model).parent / "all_results.json"
     try:
         model, processor = load_checkpoint(args.model)
-        data = load_face_data(args).calibration
+        data = load_face_data(args, label_map=args.label_map).calibration
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
+        results = read_json(training)
+        check_kept_out(data, results, args)
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot calibrate: {error}")
     found = run_network(model, processor, data)
@@ -126,11 +157,13 @@ def main(args: argparse.Namespace):
         report[name] = classification_metrics(scaled(found, temperature, values), labels)
     scale_branches(model, scales)
     save_model(model, processor, args.output_dir)
-    print(json.dumps(report, indent=2))
-    training = Path(args.model).parent / "all_results.json"
-    if training.exists():
-        results = json.loads(training.read_text()) | {"calibration": report}
-        (args.output_dir / "all_results.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(rounded(report), indent=2))
+    if results is None:
+        print(
+            f"Note: without {training} nothing tells whether these images were kept out of training.", file=sys.stderr
+        )
+    else:
+        write_text(args.output_dir / "all_results.json", json.dumps(results | {"calibration": report}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """
 Draw a sheet of augmented training faces, for a person to look at before a run.
 
-    python train/contact_sheet.py --dataset_dir FERPLUS --strength 1.0 --output sheet.png
+    python train/contact_sheet.py --config train/configs/finetune.yaml --train_dir MY_FACES --output sheet.png
 
 One face a row, from as many classes as there are rows: first the face as it is, with its class, then versions of it as
-training sees them.
+training sees them. It takes the recipe and the flags of train.py, and those alone decide on size, greyscale and
+strength of the augmentation. --side looks at other sizes.
 """
 
 import argparse
@@ -14,31 +15,28 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassError
 
-from grefel_hf import GReFELImageProcessor
-from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.augmentation import FaceAugmentation
 from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
 from grefel_train.data.dataset import FaceDataset, to_unit_range
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.samplers import DataRefinementSampler
 from grefel_train.data.splits import class_ids, training_target_column
-from grefel_train.flags import FlagParser
+from grefel_train.run.arguments import build_parser
+from grefel_train.run.build import build_config, build_processor
+from grefel_train.run.recipe import parse_with_recipe
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = FlagParser(description=__doc__)
-    add_data_arguments(parser)
+    parser = build_parser(__doc__)
+    parser.flags["output_dir"].required = False
     add = parser.add_argument
     add("--output", required=True, help="PNG file to write.")
-    add("--strength", type=float, default=1.0, help="Strength of the augmentation, 0 to 1.5.")
-    add("--size", type=int, default=112, help="Side of the model's crops in pixels.")
-    add("--resize_size", type=int, help="Side to which faces are resized before the random crop (default: --size).")
+    add("--side", type=int, help="Side of the faces in pixels (default: the model's image size).")
     add("--faces", type=int, default=8, help="Rows.")
     add("--versions", type=int, default=9, help="Augmented versions of each face.")
-    add("--seed", type=int, default=0, help="Settles the faces and their versions.")
-    args = parser.parse_args(argv)
+    args = parse_with_recipe(parser, argv)
     if min(args.faces, args.versions) < 1:
         parser.error("--faces and --versions are at least 1.")
     if args.streaming:
@@ -53,30 +51,34 @@ def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:
     return sorted(list(balanced)[:count], key=lambda index: labels[index])
 
 
-def training_faces(split: Dataset, side: int, args: argparse.Namespace) -> FaceDataset:
-    """Faces in colour, resized as training resizes them."""
-    processor = GReFELImageProcessor(size={"height": side, "width": side})
-    return FaceDataset(split, processor, training_target_column(split), on_bad_image=args.on_bad_image)
-
-
 def main(args: argparse.Namespace):
     try:
-        augment = FaceAugmentation(args.size, args.strength)
-        data = load_face_data(args, splits=("train",))
+        data = load_face_data(args, splits=("train",), label_map=args.label_map)
+        config = build_config(args, data.label_names, None)
+        processor = build_processor(args, config)
+        side = args.side or config.image_size
+        augment = FaceAugmentation(side, args.augmentation_strength)
         labels = class_ids(data.train)
         chosen = some_of_each_class(labels, args.faces, args.seed)
-        plain = training_faces(data.train, args.size, args)
-        larger = training_faces(data.train, args.resize_size or args.size, args)
+        column = training_target_column(data.train)
+        plain, larger = (
+            FaceDataset(data.train, processor, column, size=size, on_bad_image=args.on_bad_image)
+            for size in (side, args.resize_size or side)
+        )
         torch.manual_seed(args.seed)
         rows = []
         for index in chosen:
             versions = augment(to_unit_range(larger[index]["pixels"]).expand(args.versions, -1, -1, -1))
             face = Tile(picture(plain[index]["pixels"]), data.label_names[labels[index]])
             rows.append([face, *(Tile(picture(version)) for version in (versions * 255).round().byte())])
-        contact_sheet(rows, args.size).save(args.output, format="PNG")
-    except (OSError, ValueError) as error:
+        contact_sheet(rows, side).save(args.output, format="PNG")
+    except (OSError, ValueError, StrictDataclassError) as error:
         sys.exit(f"Cannot make the contact sheet: {error}")
-    print(f"{args.output}: {args.faces} faces, {args.versions} versions of each at strength {args.strength}.")
+    colours = "in grey" if processor.do_grayscale else "in colour"
+    print(
+        f"{args.output}: {args.faces} faces, {args.versions} versions of each {colours} at strength "
+        f"{args.augmentation_strength}."
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
 from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime.networks import Network, create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError
-from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.data.loading import load_face_data
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
 from grefel_train.evaluation.gallery import write_gallery
@@ -54,13 +54,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--model", required=True, help="Folder or Hub id.")
     add_data_arguments(parser)
     add("--split", dest="validation_split", help="Which split to measure on: --validation_split by a shorter name.")
-    add(
-        "--label_map",
-        nargs="+",
-        default=[],
-        metavar="DATA=MODEL",
-        help="Classes of the data whose names the model does not know, as in happy=happiness; `none=` leaves one out.",
-    )
+    add_label_map_argument(add)
     add(
         "--only_shown_classes",
         action="store_true",

@@ -133,7 +133,7 @@ def load_images(args: argparse.Namespace) -> tuple[Dataset, str]:
         raise ValueError(f"The split {args.split or names!r} of {source.name} is empty.")
     column = find_image_column(data.features, source, args.image_column_name)
     if not isinstance(data.features[column], Image):
-        data = with_images(data, column, source.root)
+        data = with_images(data, column, source, must_exist=False)
     return data.select_columns([column]).cast_column(column, Image(decode=False)), column
 
 

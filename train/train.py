@@ -16,10 +16,11 @@ import contextlib
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 import transformers
@@ -32,16 +33,27 @@ from safetensors import SafetensorError
 
 from grefel_hf.files import restore_folder, write_text
 from grefel_train.data.dataset import BadImageError
+from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
 from grefel_train.data.loading import FaceData, load_face_data
 from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
 from grefel_train.run import arguments
 from grefel_train.run.averages import WeightAverage
-from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, build_schedule
+from grefel_train.run.build import (
+    build_config,
+    build_model,
+    build_optimizer,
+    build_processor,
+    build_schedule,
+    compare_classes,
+    may_be_prolonged,
+)
 from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
+from grefel_train.run.interruption import Interrupted, StopRequest
 from grefel_train.run.log import TrainingLog, chosen_trackers, start_trackers
 from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
+from grefel_train.run.output_dir import DISK_FULL, lock_folder
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import run_origin
 
@@ -59,21 +71,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace):
     keep_freed_memory()
+    stop = StopRequest()
     output_dir = Path(args.output_dir)
     with ending_with_message("Cannot start training", START_ERRORS):
         accelerator = build_accelerator(args, output_dir)
         args.mixed_precision = accelerator.mixed_precision  # which accelerate's own configuration may have set
     main_process = accelerator.is_main_process
     with ending_with_message("Cannot start training", START_ERRORS, main_process):
-        prepare_output_dir(args, output_dir, accelerator)
+        lock = prepare_output_dir(args, output_dir, accelerator)
         transformers.utils.logging.disable_progress_bar()  # those of saving break the run's own
         set_seed(args.seed)
         set_determinism(args, accelerator)
         if args.push_to_hub and main_process:  # a token that does not work shows now, not after the training
             make_repository(hub_id(args), token=args.hub_token, private=args.hub_private)
         with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
-            data = load_face_data(args)
-        run = build_run(args, data, accelerator, output_dir)
+            data = load_face_data(args, label_map=args.label_map)
+        if args.model_name_or_path:
+            accelerator.print(compare_classes(args, data.label_names))
+        run = build_run(args, data, accelerator, output_dir, stop)
         origin = note_origin(run) if main_process else {}
         start_trackers(accelerator, args.project_name, recipe_of(args), run.progress.step)
     advice = f" --resume_from_checkpoint latest goes on from the last checkpoint in {output_dir}, if there is one."
@@ -81,9 +96,14 @@ def main(args: argparse.Namespace):
         ending_with_message("Training ended early", (NotFinite,), main_process),
         ending_with_message("Training ended early", TRAINING_ERRORS, main_process, advice),
     ):
-        train(run)
+        try:
+            train(run)
+        except Interrupted as interruption:
+            end_interrupted(run, interruption)
         write_results(run, origin)
     accelerator.end_training()
+    if lock is not None:
+        lock.close()
     if main_process:
         print(f"The best model is in {output_dir / 'best'}, the results are in {output_dir / 'all_results.json'}.")
     if args.push_to_hub and main_process:
@@ -108,7 +128,21 @@ def ending_with_message(
     try:
         yield
     except errors as error:
+        if getattr(error, "errno", None) in DISK_FULL:
+            error = f"the disk is full ({error.filename})."
         sys.exit(f"{what}: {error}{advice}" if speaks else 1)
+
+
+def end_interrupted(run: Run, interruption: Interrupted):
+    """End the program with the sentence that says how to go on."""
+    saved = f"saved {checkpoints(run.output_dir)[-1]}. Go on" if run.progress.step else "saved nothing yet. Start again"
+    if run.accelerator.is_main_process:
+        print(
+            f"The run was stopped by {interruption} and {saved} with the same command and --resume_from_checkpoint "
+            "latest: it ends as if it had never been stopped.",
+            file=sys.stderr,
+        )
+    leave(run.accelerator, interruption.exit_code)
 
 
 def build_accelerator(args: argparse.Namespace, output_dir: Path) -> Accelerator:
@@ -121,15 +155,21 @@ def build_accelerator(args: argparse.Namespace, output_dir: Path) -> Accelerator
     )
 
 
-def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: Accelerator):
+def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: Accelerator) -> IO | None:
     """
     Make the folder, and see that no two runs mix in it.
 
+    Returns:
+        What keeps other runs out of it, in the main process, as long as it is open.
+
     Raises:
-        ValueError: it has checkpoints of an earlier run that is neither resumed nor to be overwritten.
+        ValueError: it is another run's that goes on, or has checkpoints of an earlier one that is neither resumed nor
+            to be overwritten.
     """
+    lock = None
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
+        lock = lock_folder(output_dir)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
             delete_run(output_dir)
         restore_folder(output_dir / "best")
@@ -139,6 +179,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
             f"{output_dir} has checkpoints of an earlier run. Go on with --resume_from_checkpoint latest, begin anew "
             "with --overwrite_output_dir, or choose another --output_dir."
         )
+    return lock
 
 
 def set_determinism(args: argparse.Namespace, accelerator: Accelerator):
@@ -149,7 +190,9 @@ def set_determinism(args: argparse.Namespace, accelerator: Accelerator):
         torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
 
 
-def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator, output_dir: Path) -> Run:
+def build_run(
+    args: argparse.Namespace, data: FaceData, accelerator: Accelerator, output_dir: Path, stop: StopRequest
+) -> Run:
     """Everything that the loop needs, at the start or at the checkpoint to resume from."""
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
@@ -171,8 +214,7 @@ def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator
         validation = accelerator.prepare(eval_loader(args, data.validation, processor))
 
     steps_per_epoch = None if streaming else math.ceil(len(loader) / args.gradient_accumulation_steps)
-    epochs_steps = math.inf if streaming else args.num_train_epochs * steps_per_epoch
-    total_steps = min(epochs_steps, args.max_train_steps or math.inf)
+    total_steps = args.max_train_steps or args.num_train_epochs * steps_per_epoch
     # accelerate steps a prepared schedule once per process, so this one stays plain: it counts optimiser steps.
     schedule = build_schedule(optimizer, args, total_steps, steps_per_epoch)
     accelerator.register_for_checkpointing(schedule)
@@ -185,11 +227,13 @@ def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator
         "arguments": shaping,
         "model": {key: value for key, value in config.to_dict().items() if key != "transformers_version"},
         "class_counts": counts,
+        "data": {name: data_fingerprint(getattr(data, name)) for name in ("train", "validation", "calibration")},
         "processes": accelerator.num_processes,
         "mixed_precision": accelerator.mixed_precision,
     }
     checkpoint = checkpoint_to_resume(args, output_dir)
-    progress = Progress(**read_checkpoint(checkpoint, settings)) if checkpoint else Progress()
+    prolonging = may_be_prolonged(args)
+    progress = Progress(**read_checkpoint(checkpoint, settings, prolonging)) if checkpoint else Progress()
     run = Run(
         args=args,
         accelerator=accelerator,
@@ -206,6 +250,7 @@ def build_run(args: argparse.Namespace, data: FaceData, accelerator: Accelerator
         progress=progress,
         log=TrainingLog(output_dir / "training_log.jsonl", accelerator, progress.step),
         output_dir=output_dir,
+        stop=stop,
     )
     if checkpoint:
         load_states(run, checkpoint)
@@ -235,7 +280,7 @@ def recipe_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def note_origin(run: Run) -> dict[str, Any]:
     """Write down the settings, commit and versions before anything is trained."""
-    origin = run_origin(run.output_dir, run.progress.step)
+    origin = run_origin(run.output_dir, run.args, run.progress.step)
     header = f"# The settings of a run at commit {origin['commit']}.\n"
     write_text(run.output_dir / "recipe.yaml", header + yaml.safe_dump(recipe_of(run.args), sort_keys=False))
     return origin
@@ -249,6 +294,7 @@ def write_results(run: Run, origin: dict[str, Any]):
         "steps": run.progress.step,
         "args": arguments.within(vars(run.args), Scope.START),
         "class_counts": run.settings["class_counts"],
+        "data": run.settings["data"],
         "processes": run.accelerator.num_processes,
         "bad_images": int(run.accelerator.reduce(bad_images, "sum")),
         **origin,
@@ -262,4 +308,8 @@ def hub_id(args: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    main(parse_args())
+    try:
+        main(parse_args())
+    except KeyboardInterrupt:
+        print("\nEnded at once; the checkpoints that there are remain.", file=sys.stderr, flush=True)
+        os._exit(128 + signal.SIGINT)  # without waiting for anything

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from grefel_hf.files import write_text
 from grefel_train.flags import FlagParser
-from grefel_train.hub.card import model_card, read_json, read_results
+from grefel_train.hub.card import model_card, read_results
+from grefel_train.run.provenance import read_json
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -16,7 +16,8 @@ from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_train.evaluation.words import reliability_points
 from grefel_train.flags import FlagParser
 from grefel_train.hub import prose
-from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_json
+from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table
+from grefel_train.run.provenance import read_json
 
 README = REPOSITORY / "README.md"
 TEMPLATE = Path(prose.__file__).with_name("readme_figures.md")

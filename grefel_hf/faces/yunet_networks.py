@@ -81,8 +81,7 @@ class OnnxYuNet:
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """See the head of this file."""
-        import cv2
-
+        cv2 = import_cv2()
         down, right = (-side % LARGEST_STRIDE for side in pixels.shape[:2])
         padded = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         values = self._session.run(self._outputs, {self._input: cv2.dnn.blobFromImage(padded)})
@@ -146,8 +145,7 @@ class OpenCVYuNet:
         return np.empty((0, 15), np.float32) if rows is None else rows
 
     def _create(self, size: tuple[int, int]):
-        import cv2
-
+        cv2 = import_cv2()
         levels = cv2.utils.logging
         previous = levels.setLogLevel(levels.LOG_LEVEL_ERROR)  # OpenCV 5.0 warns of a target that nobody set
         try:

@@ -5,7 +5,7 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from .remote_code import SavedWithCode, is_copy
+from .remote_code import SavedWithCode, without_code_entries
 
 # Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
 # whose channels `mobilefacenet_channels` sets).
@@ -114,6 +114,9 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         One weight per class for the classification loss.
     freeze_landmark_backbone (`bool`, defaults to `True`):
         Keep the landmark backbone (and its head) fixed and in eval mode during training.
+    freeze_batch_norms (`bool`, defaults to `False`):
+        Keep every batch norm in eval mode during training. Adapters (PEFT) need it: they are saved without the running
+        statistics, which would otherwise have moved.
     landmark_head (`bool`, defaults to `False`):
         Whether there is a 68-point head; without one, `landmarks` is None in the output. It is fixed in any case.
     save_code (`bool`, defaults to `True`):
@@ -191,16 +194,15 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     anchor_margin: float | int = 2.0
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
+    freeze_batch_norms: bool = False
     landmark_head: bool = False
     save_code: bool = True
 
     def __post_init__(self, **kwargs):
         self._check_choices()
         self._check_grids()
-        if not is_copy():
-            kwargs.pop("custom_pipelines", None)  # the package has registered its own, which need no trust
-        super().__post_init__(**kwargs)
-        self._check_labels()
+        super().__post_init__(**without_code_entries(kwargs))
+        self.check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
             raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")
 
@@ -235,7 +237,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         """Tokens of the ViT without CLS: all levels on the coarsest grid."""
         return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
 
-    def _check_labels(self):
+    def check_labels(self):
+        """Raises ValueError for labels that no distribution over classes can have."""
         if self.num_labels < 2:
             raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
         if self.problem_type not in (None, "single_label_classification"):

@@ -1,13 +1,14 @@
-"""Image processor of GReFEL: any image of one face to normalised pixel values, without torchvision."""
+"""Image processors of GReFEL: any image of one face to normalised pixel values, by Pillow or by torchvision."""
 
 import numpy as np
+import torch
 from PIL import Image
-from transformers.image_processing_backends import PilBackend
+from transformers.image_processing_backends import PilBackend, TorchvisionBackend
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
 from .pixels import to_8_bits, to_rgb
-from .remote_code import SavedWithCode
+from .remote_code import SavedWithCode, without_code_entries
 
 # ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -22,8 +23,10 @@ class GReFELImageProcessorKwargs(ImagesKwargs, total=False):
     do_grayscale: bool
 
 
-class GReFELImageProcessor(SavedWithCode, PilBackend):
+class GReFELImageProcessing(SavedWithCode):
     """
+    What both processors have in common.
+
     Convert to RGB (transparency on white, deep greyscale to 8 bits), optionally take the colour out, resize to a
     square, rescale and normalise.
 
@@ -43,8 +46,26 @@ class GReFELImageProcessor(SavedWithCode, PilBackend):
     do_rescale = True
     do_normalize = True
     save_code = True
-    # A list: pipelines derive the name of a video processor from a plain name, and ask whether to trust its code.
-    code_entries = {"auto_map": {"AutoImageProcessor": ["image_processing_grefel.GReFELImageProcessor"]}}
+    # A list, Pillow's first: from a plain name, pipelines derive that of a video processor and ask whether to trust it.
+    code_entries = {
+        "auto_map": {
+            "AutoImageProcessor": [
+                "image_processing_grefel.GReFELImageProcessor",
+                "image_processing_grefel.GReFELImageProcessorTorchvision",
+            ]
+        }
+    }
+
+    def __init__(self, **kwargs):
+        super().__init__(**without_code_entries(kwargs))
+
+    def to_dict(self) -> dict:
+        """The type is the same for both: whoever loads it chooses what runs it."""
+        return super().to_dict() | {"image_processor_type": "GReFELImageProcessor"}
+
+
+class GReFELImageProcessor(GReFELImageProcessing, PilBackend):
+    """By Pillow: what training and the predictor use."""
 
     def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
         """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""
@@ -61,6 +82,32 @@ class GReFELImageProcessor(SavedWithCode, PilBackend):
         return super()._preprocess(images, **kwargs)
 
 
+class GReFELImageProcessorTorchvision(GReFELImageProcessing, TorchvisionBackend):
+    """By torchvision, on any device; within 2/255 of the other."""
+
+    def process_image(self, image, do_convert_rgb: bool | None = None, **kwargs) -> torch.Tensor:
+        """An image of any kind to channels first, deep integers to uint8."""
+        if do_convert_rgb and isinstance(image, Image.Image):
+            image = to_rgb(image)
+        elif isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
+            image = to_8_bits(image)
+        return super().process_image(image, do_convert_rgb=do_convert_rgb, **kwargs)
+
+    def _preprocess(self, images: list[torch.Tensor], do_grayscale: bool | None = False, **kwargs):
+        """Channels-first images (3, H, W), after the conversion to RGB."""
+        if do_grayscale:
+            weights = torch.from_numpy(LUMA)
+            images = [_to_grayscale_tensor(image, weights.to(image.device)) for image in images]
+        return super()._preprocess(images, **kwargs)
+
+
+def _to_grayscale_tensor(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """As `to_grayscale`."""
+    luma = torch.tensordot(weights, image[:3].float(), dims=1)
+    luma = luma if image.is_floating_point() else luma.round()
+    return luma.to(image.dtype).expand(image.shape)
+
+
 def to_grayscale(image: np.ndarray) -> np.ndarray:
     """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
     luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
@@ -69,4 +116,4 @@ def to_grayscale(image: np.ndarray) -> np.ndarray:
     return np.broadcast_to(luma.astype(image.dtype), image.shape)
 
 
-__all__ = ["GReFELImageProcessor"]
+__all__ = ["GReFELImageProcessor", "GReFELImageProcessorTorchvision"]

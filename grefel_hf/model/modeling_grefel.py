@@ -113,10 +113,14 @@ def eager_attention_forward(
 
 
 def attend(module: nn.Module, query, key, value, attention_mask=None, dropout: float = 0.0):
-    """Run the attention implementation that the config names. Shapes as in `eager_attention_forward`."""
-    attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-        module.config._attn_implementation, eager_attention_forward
-    )
+    """
+    Run the attention implementation that the config names. Shapes as in `eager_attention_forward`; weights of eager
+    attention only. Flash and flex attention take no mask of biases: where there is one, sdpa serves.
+    """
+    name = module.config._attn_implementation
+    if attention_mask is not None and name not in (None, "eager"):
+        name = "sdpa"
+    attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     scaling = query.shape[-1] ** -0.5
     return attention(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False)
 
@@ -395,6 +399,8 @@ class GReFELPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["GReFELCrossFusion", "GReFELEmbeddings", "GReFELLayer"]
     _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
@@ -405,6 +411,14 @@ class GReFELPreTrainedModel(PreTrainedModel):
     def get_input_embeddings(self) -> None:
         """There is no table that tokens are looked up in; accelerate asks when it shards a model."""
         return None
+
+    def train(self, mode: bool = True) -> "GReFELPreTrainedModel":
+        super().train(mode)
+        if self.config.freeze_batch_norms:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module):
@@ -478,6 +492,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
 
     def __init__(self, config: GReFELConfig):
         super().__init__(config)
+        config.check_labels()  # again: entries may have been set since
         self.num_labels = config.num_labels
         self.grefel = GReFELModel(config)
         self.primary_head = GReFELPrimaryHead(config)

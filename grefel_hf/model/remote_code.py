@@ -33,12 +33,11 @@ class SavedWithCode:
             push_to_hub: whether to upload, too; `repo_id` is the folder's name if it is not given.
             kwargs: what `push_to_hub` takes.
         """
-        for name, entry in self.code_entries.items():
-            if self.save_code:
-                setattr(self, name, dict(entry))  # those of a loaded repository would name that one
-            else:
-                self.__dict__.pop(name, None)
-        files = super().save_pretrained(save_directory)
+        self.__dict__.update(self.code_entries if self.save_code else {})
+        try:
+            files = super().save_pretrained(save_directory)
+        finally:
+            self.__dict__ = without_code_entries(self.__dict__)
         if self.save_code:
             copy_code(save_directory)
         if push_to_hub:
@@ -50,9 +49,14 @@ class SavedWithCode:
         """Nothing is left to do: `save_pretrained` copies the code."""
 
 
-def is_copy() -> bool:
-    """Whether this code was loaded from a repository rather than from the package."""
-    return __name__.startswith("transformers_modules.")
+def without_code_entries(settings: dict[str, Any]) -> dict[str, Any]:
+    """
+    Settings as an object has them: the package is registered with transformers, and entries that name other code would
+    have it ask whether to trust that. Copies need them to find each other.
+    """
+    if __name__.startswith("transformers_modules."):
+        return settings
+    return {name: value for name, value in settings.items() if name not in ("auto_map", "custom_pipelines")}
 
 
 def copy_code(folder: str | Path):

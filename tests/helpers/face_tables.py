@@ -13,10 +13,10 @@ from tests.helpers.adapter_trees import grey
 NAMES = ("sadness", "happiness", "anger")
 
 
-def load(*flags, splits=("train", "validation")) -> FaceData:
+def load(*flags, splits=("train", "validation"), label_map=()) -> FaceData:
     parser = FlagParser()
     add_data_arguments(parser)
-    return load_face_data(parser.parse_args(list(map(str, flags))), splits)
+    return load_face_data(parser.parse_args(list(map(str, flags))), splits, label_map)
 
 
 def faces(labels: list, label_feature=None, **columns) -> Dataset:

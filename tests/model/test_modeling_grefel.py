@@ -140,6 +140,21 @@ def test_sdpa_and_eager_attention_agree(tiny_model):
     assert [h.shape for h in eager.hidden_states] == [(2, 13, 32)] * 3
 
 
+@torch.no_grad()
+def test_flex_attention_serves_where_there_are_no_biases(tiny_model):
+    model = GReFELForImageClassification(tiny_config(hidden_size=64, num_attention_heads=4)).eval()
+    batch = pixels(2, model.config)
+    sdpa = model(batch).logits
+    model.set_attn_implementation("flex_attention")
+    torch.testing.assert_close(model(batch).logits, sdpa)
+
+
+def test_torch_export_takes_the_model_as_it_is(tiny_model):
+    batch = pixels(2, tiny_model.config)
+    exported = torch.export.export(tiny_model, (batch,)).module()
+    torch.testing.assert_close(exported(batch).logits, tiny_model(batch).logits)
+
+
 def test_gradient_checkpointing_changes_no_gradient(tiny_model):
     batch, labels = pixels(2, tiny_model.config), torch.tensor([0, 1])
 

@@ -27,7 +27,7 @@ def tile(sheet: Image.Image, row: int, column: int, size: int) -> np.ndarray:
 
 def test_script_writes_rows_of_originals_and_versions(faces, tmp_path):
     output = tmp_path / "sheet.png"
-    flags = ["--output", output, "--faces", "3", "--versions", "4", "--size", "40", "--resize_size", "48"]
+    flags = ["--output", output, "--faces", "3", "--versions", "4", "--side", "40", "--resize_size", "48"]
     result = run("train/contact_sheet.py", "--train_dir", faces, *flags)
     assert result.returncode == 0, result.stderr
     assert "3 faces, 4 versions" in result.stdout
@@ -46,7 +46,7 @@ def test_script_writes_rows_of_originals_and_versions(faces, tmp_path):
 def test_strength_0_leaves_plain_faces_as_they_are_and_a_seed_repeats_the_sheet(faces, tmp_path):
     sheets = []
     for strength in ("0", "1", "1"):
-        flags = ["--train_dir", str(faces), "--faces", "3", "--size", "40", "--strength", strength]
+        flags = ["--train_dir", str(faces), "--faces", "3", "--side", "40", "--augmentation_strength", strength]
         main(parse_args([*flags, "--output", str(tmp_path / "sheet.png")]))
         sheets.append(Image.open(tmp_path / "sheet.png").copy())
     for row, colour in enumerate(COLOURS.values()):
@@ -65,10 +65,10 @@ def test_rows_show_all_classes_evenly():
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--strength", "2"], "between 0 and 1.5, not 2.0"),
+        (["--augmentation_strength", "2"], "between 0 and 1.5, not 2.0"),
         (["--faces", "0"], "at least 1"),
         (["--streaming"], "leave out --streaming"),
-        (["--resize_size", "32", "--size", "40"], "not smaller"),
+        (["--resize_size", "32", "--side", "40"], "not smaller"),
         (["--output", "nowhere/sheet.png"], "nowhere/sheet.png"),
     ],
 )
@@ -77,3 +77,14 @@ def test_bad_flags_end_with_a_message(flags, message, faces, tmp_path, capsys, m
     with pytest.raises(SystemExit) as exit:
         main(parse_args(["--train_dir", str(faces), "--output", "sheet.png", *flags]))
     assert message in f"{exit.value}{capsys.readouterr().err}"
+
+
+def test_the_sheet_shows_strength_and_greyscale_of_the_recipe(faces, tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text("augmentation_strength: 0.25\ndo_grayscale: true\nnum_train_epochs: 3\n")
+    words = ["--config", tmp_path / "recipe.yaml", "--train_dir", faces, "--output", tmp_path / "sheet.png"]
+    main(parse_args([*map(str, words), "--faces", "3"]))
+    assert "in grey at strength 0.25" in capsys.readouterr().out
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[0] == 3 * (112 + GAP) - GAP
+    face = sheet[30:112]
+    assert np.ptp(face, axis=-1).max() == 0 and np.ptp(sheet) > 0

@@ -7,7 +7,9 @@ import torch
 from grefel_train.data.augmentation import (
     FaceAugmentation,
     block_cosine_transform,
+    cutmix,
     gaussian_blur,
+    mixed,
     mixup,
     random_boxes,
     random_colours,
@@ -244,3 +246,26 @@ def test_mixup_with_a_small_alpha_mixes_little():
 def test_mixup_refuses_class_ids_and_alpha_0(targets, alpha, message):
     with pytest.raises(ValueError, match=message):
         mixup(torch.zeros(2, 3, 4, 4), targets, alpha)
+
+
+def test_cutmix_puts_boxes_of_one_image_into_another_and_counts_their_pixels():
+    torch.manual_seed(3)
+    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 3, 20, 20)
+    cut, targets = cutmix(images, torch.eye(6), alpha=1.0)
+    torch.testing.assert_close(targets.sum(1), torch.ones(6))
+    for index in range(6):
+        assert set(cut[index].unique().tolist()) <= {float(index), *targets[index].nonzero().flatten().tolist()}
+        own = (cut[index, 0] == index).float().mean()
+        torch.testing.assert_close(targets[index, index], own, atol=1e-5, rtol=0)
+    assert any(0 < targets[index, index] < 1 for index in range(6))
+
+
+def test_with_both_a_coin_chooses_and_with_neither_nothing_happens():
+    images, targets = torch.rand(4, 3, 8, 8), torch.eye(4)
+    assert mixed(images, targets, 0, 0)[0] is images
+    torch.manual_seed(0)
+    found = set()
+    for _ in range(20):
+        result = mixed(images, targets, 0.4, 0.4)[0]
+        found.add(bool(torch.isin(result, images).all()))  # cutmix makes no new values
+    assert found == {True, False}

@@ -2,9 +2,12 @@
 
 import csv
 
+import datasets
 import numpy as np
 import pytest
 
+from grefel_hf import GReFELImageProcessor
+from grefel_train.data.dataset import BadImageError, FaceDataset
 from grefel_train.data.splits import class_ids, group_ids, training_target_column
 from tests.helpers.adapter_trees import (
     brightness,
@@ -14,7 +17,7 @@ from tests.helpers.adapter_trees import (
     write_imagefolder,
     write_rafdb,
 )
-from tests.helpers.face_tables import NAMES, faces, load
+from tests.helpers.face_tables import NAMES, faces, load, save
 from tests.helpers.ferplus_files import write_ferplus
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -107,3 +110,97 @@ def test_places_where_there_is_nothing(tmp_path):
     ]:
         with pytest.raises(error, match=message):
             load(*flags)
+
+
+def test_folders_of_splits_in_train_dir_are_read_as_splits(tmp_path):
+    for split, images in (("train", 4), ("Val", 2), ("test", 1)):
+        write_imagefolder(tmp_path / "mine" / split, ("anger", "happiness"), images=images)
+    data = load("--train_dir", tmp_path / "mine")
+    assert data.label_names == ("anger", "happiness") and (len(data.train), len(data.validation)) == (8, 4)
+    assert len(load("--train_dir", tmp_path / "mine", "--validation_split", "test").validation) == 2
+    with pytest.raises(ValueError, match="mine holds folders of splits .*: name one"):
+        load("--train_dir", tmp_path / "mine", "--validation_dir", tmp_path / "mine" / "test")
+    write_imagefolder(tmp_path / "mine", ("fear",), images=1)
+    with pytest.raises(ValueError, match="holds splits .Val, test, train. beside other folders .fear."):
+        load("--train_dir", tmp_path / "mine")
+
+
+def test_links_in_folders_are_followed_and_loops_left(tmp_path):
+    write_imagefolder(tmp_path / "elsewhere", ("happiness", "other"), images=3)
+    write_imagefolder(tmp_path / "faces", ("anger",), images=2)
+    (tmp_path / "faces" / "happiness").symlink_to(tmp_path / "elsewhere" / "happiness")
+    (tmp_path / "faces" / "anger" / "9.png").symlink_to(tmp_path / "elsewhere" / "other" / "0.png")
+    (tmp_path / "faces" / "anger" / "loop").symlink_to(tmp_path / "faces")
+    data = load("--train_dir", tmp_path / "faces", "--validation_fraction", 0)
+    assert data.label_names == ("anger", "happiness") and sorted(data.train["label"]) == [0, 0, 0, 1, 1, 1]
+
+
+def write_table(folder, rows, columns=("image", "label")):
+    with open(folder / "faces.csv", "w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    return ["--dataset_name", folder / "faces.csv"]
+
+
+def test_a_missing_image_is_told_before_the_first_step_with_its_row(tmp_path):
+    write_imagefolder(tmp_path / "faces", ("anger", "fear"), images=2)
+    rows = [(f"faces/{name}/{i}.png", name) for i in range(2) for name in ("anger", "fear")]
+    rows.insert(2, ("faces/nowhere.png", "fear"))
+    flags = [*write_table(tmp_path, rows), "--validation_fraction", 0]
+    with pytest.raises(ValueError, match="Row 2 of --dataset_name .*faces.csv: there is no image .*nowhere.png"):
+        load(*flags)
+    assert len(load(*flags, "--on_bad_image", "skip").train) == 5
+
+
+def test_a_damaged_image_is_told_with_its_row_of_the_table(tmp_path):
+    write_imagefolder(tmp_path / "faces", ("anger", "fear"), images=4)
+    rows = [(f"faces/{name}/{i}.png", name) for i in range(4) for name in ("anger", "fear")]
+    (tmp_path / rows[5][0]).write_bytes(b"no picture")
+    flags = write_table(tmp_path, rows)
+    data = load(*flags, "--validation_fraction", 0.5)
+    processor = GReFELImageProcessor(size={"height": 16, "width": 16})
+    with pytest.raises(BadImageError, match="row 5"):
+        for split in (data.train, data.validation):
+            list(FaceDataset(split, processor, "label"))
+
+
+def test_addresses_of_images_stay_what_they_are(tmp_path):
+    data = load(*write_table(tmp_path, [("https://example.org/1.png", "a"), ("file:///2.png", "b")] * 2))
+    paths = {row["path"] for row in data.train.cast_column("image", datasets.Image(decode=False))["image"]}
+    assert paths <= {"https://example.org/1.png", "file:///2.png"} and paths
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, -1, 1], "Row 2 of .* has the label -1, which is no id of a class"),
+        ([0, 1, 2, 0.5], "Row 3 of .* has the label 0.5"),
+        ([3, 3, 3, 3], "one class only .3."),
+        (["sad"] * 4, "one class only .sad."),
+    ],
+)
+def test_labels_that_cannot_be_trained_on_are_told_before_the_first_step(tmp_path, labels, message):
+    write_face(tmp_path / "1.png", 0)
+    with pytest.raises(ValueError, match=message):
+        load(*write_table(tmp_path, [("1.png", label) for label in labels]))
+
+
+def test_whole_numbers_are_ids_whatever_their_type(tmp_path):
+    write_face(tmp_path / "1.png", 0)
+    data = load(
+        *write_table(tmp_path, [("1.png", label) for label in (0.0, 2.0, 0.0, 2.0)]), "--validation_fraction", 0
+    )
+    assert data.label_names == ("0", "2") and data.train["label"] == [0, 1, 0, 1]
+
+
+def test_a_label_map_renames_merges_and_leaves_out(tmp_path):
+    labels = ["joy", "smile", "sad", "none", "sad"]
+    write_face(tmp_path / "1.png", 0)
+    flags = [*write_table(tmp_path, [("1.png", label) for label in labels]), "--validation_fraction", 0]
+    data = load(*flags, label_map=["joy=happiness", "smile=happiness", "none="])
+    assert data.label_names == ("happiness", "sad") and data.train["label"] == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match="--label_map 'fun=happiness': write DATA=MODEL"):
+        load(*flags, label_map=["fun=happiness"])
+    votes = [[2, 0, 1], [0, 0, 3], [1, 1, 0]]
+    data = load(*save(tmp_path, faces(votes)), "--label_names", "a", "b", "none", label_map=["none=", "b=a", "a=c"])
+    assert data.label_names == ("c", "a")
+    assert data.train["distribution"] == [[1, 0], [0.5, 0.5]]

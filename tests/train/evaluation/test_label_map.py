@@ -8,7 +8,7 @@ from grefel_train.evaluation.label_map import describe, label_map, map_distribut
 
 def test_label_map_by_name_and_by_pairs():
     model = ["neutral", "happiness", "anger"]
-    assert label_map(["Anger", "neutral"], model).tolist() == [2, 0]
+    assert label_map(["Anger", "neutral", "happy"], model).tolist() == [2, 0, 1]
     mapping = label_map(["joy", "smile", "anger", "contempt"], model, ["joy=happiness", "smile=Happiness", "contempt="])
     assert mapping.tolist() == [1, 1, 2, -1]
     assert describe(mapping, ["joy", "smile", "anger", "contempt"], model)["contempt"] is None
@@ -19,13 +19,13 @@ def test_label_map_by_name_and_by_pairs():
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([], "joy"),
-        (["joy=smile"], "neutral, happiness"),
-        (["fun=happiness"], "classes of the data are joy"),
-        (["joy"], "DATA=MODEL"),
-        (["joy="], "all classes"),
+        ([], "fun"),
+        (["fun=smile"], "neutral, happiness"),
+        (["joy=happiness"], "classes of the data are fun"),
+        (["fun"], "DATA=MODEL"),
+        (["fun="], "all classes"),
     ],
 )
 def test_a_label_map_that_does_not_fit_says_so(pairs, message):
     with pytest.raises(ValueError, match=message):
-        label_map(["joy"], ["neutral", "happiness"], pairs)
+        label_map(["fun"], ["neutral", "happiness"], pairs)

@@ -127,6 +127,7 @@ def test_later_stages_are_told_with_their_figures(best, tmp_path):
         ({"dataset_name": "user/faces", "train_dir": None}, "user/faces", "(user/faces)"),
         ({"dataset_name": "/data/my faces.parquet", "train_dir": None}, "local", "(my faces.parquet)"),
         ({"train_dir": "/data/my faces"}, "imagefolder", "(my faces)"),
+        ({"train_dir": "/data/my faces/train"}, "imagefolder", "(my faces)"),
         ({"train_dir": None, "dataset_dir": "/d", "dataset_format": "rafdb"}, "rafdb", "non-commercial"),
         ({"train_dir": None, "dataset_dir": "/d", "dataset_format": None}, "ferplus", "FER2013"),
     ],
@@ -185,3 +186,18 @@ def test_a_run_that_keeps_its_last_epoch_chose_none(best):
     text = words(model_card(best, None, results(keep="last")))
     assert "after epoch 2, the last, which nothing was chosen for." in text and ", last epoch 2, " in text
     assert "best of its epochs" not in text
+
+
+def test_the_card_of_an_imagefolder_run_keeps_the_bounds_of_what_it_went_on_from(best):
+    start = {"name": "user/start", "sha256": "0123456789abcdef", "trained_on": ["ferplus", "faces"]}
+    run = {**results(model_name_or_path="user/start"), "starting_weights": {"model_name_or_path": start}}
+    card = model_card(best, None, run)
+    text = words(card)
+    assert "Trained on my faces," in text or "Trained on my faces." in text or "Trained on my faces It" in text, text
+    assert (
+        "weights that user/start had at that commit (sha256 0123456789ab), which were trained on FER+, faces." in text
+    )
+    terms = words(card.split("## Licence and data")[1])
+    assert "(my faces)" in terms and "FER2013" in terms
+    assert ModelCard(card).data.base_model == "user/start"
+    assert "base_model" not in model_card(best, None, results(model_name_or_path="grefel_hf/checkpoints/grefel-small"))

@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from grefel_hf import GReFELForImageClassification
-from grefel_train.run.build import build_optimizer, build_schedule, freeze, load_weights, parameter_groups, train_mode
+from grefel_train.run.build import (
+    CLASS_ROWS,
+    build_optimizer,
+    build_schedule,
+    compare_classes,
+    freeze,
+    load_weights,
+    may_be_prolonged,
+    parameter_groups,
+    train_mode,
+)
 from tests.helpers.tiny import tiny_config
 from train import parse_args
 
@@ -108,3 +118,52 @@ def test_anchors_of_a_new_class_start_among_those_of_the_others():
     assert torch.equal(model.anchors.positions[0], source.anchors.positions[1])
     assert (model.anchors.positions[1] - 3.0).abs().max() < 0.1
     assert len(model.anchors.positions[1].unique(dim=0)) == model.config.num_anchors
+
+
+def test_weights_go_to_classes_of_other_spelling_too():
+    source, model = model_of("anger", "fear", "happiness").eval(), model_of("happy", "Anger", "tired").eval()
+    load_weights(model, source)
+    for name in CLASS_ROWS:
+        known, weight = source.state_dict()[name], model.state_dict()[name]
+        assert torch.equal(weight[0], known[2]) and torch.equal(weight[1], known[0]), name
+
+
+def test_the_table_of_classes_and_a_label_map_that_misses_them(tmp_path):
+    model_of("anger", "fear", "happiness").save_pretrained(tmp_path)
+    start = ["--model_name_or_path", str(tmp_path)]
+    assert "new      tired" in compare_classes(arguments(*start), ("Happy", "tired"))
+    with pytest.raises(ValueError, match="--label_map fun=hapiness: the checkpoint's classes are anger, fear, happ"):
+        compare_classes(arguments(*start, "--label_map", "fun=hapiness"), ("hapiness", "anger"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "may"),
+    [
+        ("cosine --warmup_steps 1", False),
+        ("constant", True),
+        ("constant_with_warmup", False),  # whose warm-up is a share of all steps
+        ("constant_with_warmup --warmup_steps 3", True),
+        ("exponential --warmup_ratio 0", True),
+    ],
+)
+def test_which_schedules_can_go_on(flags, may):
+    args = arguments("--lr_scheduler_type", *flags.split())
+    assert may_be_prolonged(args) == may
+    if may:  # the rates of the steps that were made are those of the longer run
+        rates = []
+        for total in (6, 12):
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+            schedule = build_schedule(optimizer, args, total, 3)
+            rates.append([(schedule.get_last_lr()[0], optimizer.step(), schedule.step())[0] for _ in range(6)])
+        assert rates[0] == rates[1]
+
+
+def test_rates_fall_from_stage_to_stage():
+    model = model_of("anger", "fear")
+    args = arguments("--learning_rate", "3", "--backbone_learning_rate", "2", "--layer_decay", "0.5")
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    rates = {names[parameter]: group["lr"] for group in parameter_groups(model, args) for parameter in group["params"]}
+    for name, rate in rates.items():
+        expected = {"stem": 0.25, "stage1": 0.5, "stage2": 1, "stage3": 2}
+        part = name.partition("image_backbone.")[2].partition(".")[0]
+        assert rate == expected.get(part, 3), name

@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors.torch import save_file
 
 from grefel_train.run.checkpoints import CheckpointError, checkpoints, read_checkpoint, write_checkpoint
 
@@ -113,3 +114,21 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
     assert "arguments.learning_rate is 0.1 there and 0.2 here" in str(refused.value)
     assert "model.id2label.0 is 'anger' there and 'fear' here" in str(refused.value)
     assert "start anew" in str(refused.value)
+
+
+def test_a_run_is_prolonged_where_its_rates_allow_it(tmp_path):
+    planned = {"arguments": {"num_train_epochs": 2, "max_train_steps": None, "learning_rate": 0.1}}
+    longer = {"arguments": {"num_train_epochs": 3, "max_train_steps": None, "learning_rate": 0.1}}
+    folder = write(tmp_path, 4, settings=planned)
+    assert read_checkpoint(folder, longer, prolonging=True)["step"] == 4
+    with pytest.raises(CheckpointError, match="num_train_epochs is 2 there and 3 here. Its learning rates follow"):
+        read_checkpoint(folder, longer)
+    longer["arguments"]["learning_rate"] = 0.2
+    with pytest.raises(CheckpointError, match="run: arguments.learning_rate is 0.1 there and 0.2 here. There is no"):
+        read_checkpoint(folder, longer, prolonging=True)
+
+
+def test_files_of_a_checkpoint_are_readable_like_others(tmp_path):
+    folder = write(tmp_path, 4, save_states=lambda folder: save_file({"a": torch.ones(2)}, folder / "a.safetensors"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes["a.safetensors"] == modes["run_state.json"]

@@ -1,8 +1,9 @@
 """Small parts of the loop; the whole is launched by test_train*.py."""
 
+import argparse
 import contextlib
 import itertools
-from types import SimpleNamespace
+import types
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from accelerate import Accelerator
 
 from grefel_hf.files import restore_folder, whole_folder
 from grefel_train.run import loop
-from grefel_train.run.loop import Means, Progress, evaluate_and_keep_best, seed_batch
+from grefel_train.run.loop import Means, Progress, evaluate_and_keep_best, is_over, seed_batch
 from grefel_train.run.saving import in_half_precision
 
 
@@ -69,17 +70,31 @@ def test_the_best_or_the_last_epoch_is_kept(tmp_path, monkeypatch, keep, kept):
     monkeypatch.setattr(loop, "averaged_weights", lambda run: contextlib.nullcontext())
     monkeypatch.setattr(loop, "evaluate", lambda run: {"corrected": {"accuracy": next(accuracies)}})
     monkeypatch.setattr(loop, "save_model", lambda *arguments: saved.append(run.progress.epoch))
-    run = SimpleNamespace(
-        args=SimpleNamespace(keep=keep, metric_for_best="accuracy"),
+    run = types.SimpleNamespace(
+        args=types.SimpleNamespace(keep=keep, metric_for_best="accuracy"),
         progress=Progress(),
         eval_loader=[],
-        log=SimpleNamespace(write=lambda *entry: None),
+        log=types.SimpleNamespace(write=lambda *entry: None),
         plain_model=torch.nn.Linear(1, 1),
         accelerator=Accelerator(cpu=True),
         processor=None,
         sharded=False,
+        stop=types.SimpleNamespace(check=lambda accelerator: None),
         output_dir=tmp_path,
     )
     for run.progress.epoch in (1, 2, 3):
         evaluate_and_keep_best(run)
     assert saved == kept and run.progress.best["epoch"] == kept[-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "best", "over"),
+    [(4, 2, 1, False), (6, 3, 1, True), (6, 3, 2, False), (10, 5, 5, True), (2, 1, None, False)],
+)
+def test_when_a_run_is_over(step, epoch, best, over):
+    args = argparse.Namespace(stop_after_epoch=None, early_stopping_patience=2)
+    progress = Progress(step=step, epoch=epoch, best=best and {"epoch": best})
+    run = types.SimpleNamespace(args=args, progress=progress, total_steps=10)
+    assert is_over(run) == over
+    args.early_stopping_patience, args.stop_after_epoch = None, 4
+    assert is_over(run) == (epoch >= 4)

@@ -29,16 +29,32 @@ def add_source_arguments(add: Callable[..., Any]) -> None:
             add(f"--{option.flag}", **option.settings)
 
 
+def add_label_map_argument(add: Callable[..., Any]) -> None:
+    add(
+        "--label_map",
+        nargs="+",
+        default=[],
+        metavar="DATA=MODEL",
+        help="Classes of the data under other names, those of the model say, as in happy=happiness; `none=` leaves one "
+        "out.",
+    )
+
+
 def add_data_arguments(parser: FlagParser) -> None:
     """All flags about data."""
     add = parser.add_argument_group("data").add_argument
     add_source_arguments(add)
-    add("--train_dir", scope=Scope.MACHINE, help="Folder of training images, one folder for each class.")
+    add(
+        "--train_dir",
+        scope=Scope.MACHINE,
+        help="Folder of training images, one folder for each class; or of train/ and validation/ with those.",
+    )
     add("--validation_dir", scope=Scope.MACHINE, help="The same for validation images.")
     add("--train_split", default="train", help="Name of the training split.")
     add("--validation_split", help=f"Name of the validation split; default: {', '.join(VALIDATION_SPLITS)}, if any.")
     add(
         "--validation_fraction",
+        "--train_val_split",
         type=float,
         default=0.1,
         help="Where there is no validation split: the share of each class that is held out; 0 for none.",

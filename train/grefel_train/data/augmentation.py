@@ -221,6 +221,37 @@ def random_boxes(count: int, size: int, strength: float, chance: float) -> torch
     return (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
 
 
+def mixed(
+    images: torch.Tensor, targets: torch.Tensor, mixup_alpha: float, cutmix_alpha: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mixup or cutmix of a batch, whichever has an alpha above 0; with both, one by the toss of a coin."""
+    if cutmix_alpha and (not mixup_alpha or draw(1, 0.5).item()):
+        return cutmix(images, targets, cutmix_alpha)
+    return mixup(images, targets, mixup_alpha) if mixup_alpha else (images, targets)
+
+
+def cutmix(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Cutmix (Yun et al., 2019): each image gets a box of another of the batch, as large as Beta(alpha, alpha) says, and
+    its targets take in the share of its pixels that the box has.
+
+    Args and result as those of `mixup`.
+    """
+    partner, share = mixing_partners(images, targets, alpha)
+    count, size = len(images), images.shape[-1]
+    side = (1 - share).sqrt() * size
+    centre = torch.rand(count, 2) * size  # a box may reach over the edge
+    pixels = torch.arange(size) + 0.5
+    inside = (pixels - centre[..., None]).abs() < side[:, None, None] / 2  # (count, 2, size)
+    box = (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]  # (count, 1, size, size)
+    kept = 1 - box.float().mean((1, 2, 3))
+    partner = partner.to(images.device)
+    return (
+        torch.where(box.to(images.device), images[partner], images),
+        torch.lerp(targets[partner], targets, kept.to(targets).view(-1, 1)),
+    )
+
+
 def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
     """
     Mixup (Zhang et al., 2018): each image is blended with another of the batch, and their targets alike.
@@ -236,14 +267,20 @@ def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[to
     Returns:
         Images and targets of the same shapes.
     """
-    if alpha <= 0:
-        raise ValueError(f"mixup needs an alpha above 0, not {alpha}; without mixup, do not call it.")
-    if targets.ndim != 2 or not targets.is_floating_point():
-        raise ValueError("mixup blends distributions (B, N): turn class ids into one-hot rows first.")
-    count = len(images)
-    share = torch.distributions.Beta(alpha, alpha).sample((count,)).to(images)
-    partner = torch.randperm(count).to(images.device)
+    partner, share = mixing_partners(images, targets, alpha)
+    partner = partner.to(images.device)
     return (
-        torch.lerp(images[partner], images, share.view(-1, 1, 1, 1)),
+        torch.lerp(images[partner], images, share.to(images).view(-1, 1, 1, 1)),
         torch.lerp(targets[partner], targets, share.to(targets).view(-1, 1)),
     )
+
+
+def mixing_partners(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each image of a batch another one (B,), and the share (B,) in [0, 1] that it keeps of itself."""
+    if alpha <= 0:
+        raise ValueError(f"mixup and cutmix need an alpha above 0, not {alpha}; without them, do not call them.")
+    if targets.ndim != 2 or not targets.is_floating_point():
+        raise ValueError("mixup and cutmix blend distributions (B, N): turn class ids into one-hot rows first.")
+    count = len(images)
+    share = torch.distributions.Beta(alpha, alpha).sample((count,))
+    return torch.randperm(count), share

@@ -14,6 +14,8 @@ from grefel_train.data.adapters.canonical import list_column, read_column
 from grefel_train.data.labels import LabelColumns, find_label_columns, occurring_classes, read_labels
 from grefel_train.data.sources import FaceSource
 
+ROW = "source_row"  # where a row was before splits were taken and held out, for messages
+
 
 def choose_label_names(
     source: FaceSource, split: Dataset | IterableDataset, args: argparse.Namespace
@@ -30,7 +32,8 @@ def choose_label_names(
         return columns.classes
     if isinstance(split, IterableDataset):
         raise ValueError(f"{source.name} does not name its classes: with --streaming, give them with --label_names.")
-    return occurring_classes(columns, [read_column(split, name) for name in columns.names])
+    arrays = [read_column(split, name) for name in columns.names]
+    return occurring_classes(columns, arrays, lambda row: f"Row {row} of {source.name}")
 
 
 def features_of(split: Dataset | IterableDataset) -> Features:
@@ -109,8 +112,10 @@ def canonical(
     arrays = [read_column(split, column) for column in columns.labels.names]
     values = read_labels(columns.labels, arrays, label_names, lambda row: f"Row {row} of {name} in {source.name}")
     if not isinstance(split.features[columns.image], Image):
-        split = with_images(split, columns.image, source.root)
+        split = with_images(split, columns.image, source, args.on_bad_image == "error")
     split = split.remove_columns(sorted(columns.replaced & set(split.column_names)))
+    if ROW not in split.column_names:
+        split = split.add_column(ROW, range(len(split)))
     for old, new in ((columns.image, "image"), (columns.group, "group")):
         if old not in (None, new):
             split = split.rename_column(old, new)
@@ -121,15 +126,36 @@ def canonical(
     )
 
 
-def with_images(split: Dataset, column: str, root: Path | None) -> Dataset:
-    """A column of paths, of bytes, or of texts that are a square image's greys as images."""
-    if getattr(split.features[column], "dtype", "") in ("string", "large_string") and is_greys(split[0][column]):
-        images = [greys_image(text, row) for row, text in enumerate(read_column(split, column).to_pylist())]
+def with_images(split: Dataset, column: str, source: FaceSource, must_exist: bool) -> Dataset:
+    """
+    A column of paths, of web addresses, of bytes, or of texts that are a square image's greys as images.
+
+    Raises:
+        ValueError: a file is missing that must exist; the message names it and its row.
+    """
+    if getattr(split.features[column], "dtype", "") not in ("string", "large_string"):
+        return split.cast_column(column, Image())
+    texts = read_column(split, column).to_pylist()
+    if is_greys(texts[0]):
+        images = [greys_image(text, row) for row, text in enumerate(texts)]
         return split.remove_columns(column).add_column(column, images, feature=Image())
-    if root is not None and getattr(split.features[column], "dtype", "") in ("string", "large_string"):
-        paths = [path and str(root / path) for path in read_column(split, column).to_pylist()]
-        split = split.remove_columns(column).add_column(column, paths)
-    return split.cast_column(column, Image())
+    paths = [image_path(text, source.root) for text in texts]
+    for row, path in enumerate(paths if must_exist else ()):
+        if path is None or not (is_address(path) or Path(path).is_file()):
+            raise ValueError(
+                f"Row {row} of {source.name}: there is no image {path or 'named'}. Mend it, take it out of the data, "
+                "or pass --on_bad_image skip."
+            )
+    return split.remove_columns(column).add_column(column, paths).cast_column(column, Image())
+
+
+def is_address(text: str) -> bool:
+    return "://" in text
+
+
+def image_path(text: str | None, root: Path | None) -> str | None:
+    """Where an image of a table is: paths start at the table's folder, addresses of the web stand for themselves."""
+    return text if root is None or not text or is_address(text) else str(root / text)
 
 
 def is_greys(text: str | None) -> bool:
@@ -164,8 +190,7 @@ class BatchReader:
             labels, arrays, self.label_names, lambda row: f"Row {indices[row]} of train in {self.source}"
         )
         images = batch[self.columns.image]
-        if self.root is not None:
-            images = [str(self.root / image) if isinstance(image, str) else image for image in images]
+        images = [image_path(image, self.root) if isinstance(image, str) else image for image in images]
         converted = {"image": images, labels.target: values.tolist()}
         return converted | ({"group": batch[self.columns.group]} if self.columns.group else {})
 

@@ -12,6 +12,7 @@ from PIL import Image as PILImage
 from grefel_hf import GReFELImageProcessor
 from grefel_hf.model.image_processing_grefel import to_grayscale
 from grefel_hf.model.pixels import to_rgb
+from grefel_train.data.columns import ROW
 
 MAX_WORKERS = 256  # whose counts are kept apart
 
@@ -51,7 +52,8 @@ class FaceDataset(torch.utils.data.Dataset):
         on_bad_image: str = "error",
         mark_bad: bool = False,
     ):
-        self.data = data.select_columns([image_column, label_column]).cast_column(image_column, Image(decode=False))
+        columns = [image_column, label_column, *({ROW} & set(data.column_names))]
+        self.data = data.select_columns(columns).cast_column(image_column, Image(decode=False))
         self.processor = processor
         self.label_column = label_column
         self.image_column = image_column
@@ -89,7 +91,7 @@ class FaceDataset(torch.utils.data.Dataset):
             pixels = read_pixels(row[self.image_column], self.processor, self.size)
         except BadImageError as error:
             if not self.bad[index]:
-                report_bad_image(f"row {index}", row[self.image_column], error, self.on_bad_image)
+                report_bad_image(f"row {row.get(ROW, index)}", row[self.image_column], error, self.on_bad_image)
             self.bad[index] = True
             pixels = torch.zeros(3, self.size, self.size, dtype=torch.uint8)
         return {"pixels": pixels, "labels": torch.tensor(row[self.label_column])}
@@ -190,7 +192,11 @@ def read_pixels(image: dict | None, processor: GReFELImageProcessor, size: int) 
     Raises:
         BadImageError: there is none, or it cannot be decoded.
     """
-    return pixels_of(read_image(image), processor, size)
+    picture = read_image(image)
+    try:
+        return pixels_of(picture, processor, size)
+    except ValueError as error:  # values that are not finite
+        raise BadImageError(str(error)) from error
 
 
 def read_image(image: dict | None) -> PILImage.Image:

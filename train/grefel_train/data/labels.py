@@ -14,6 +14,7 @@ import torch
 from datasets import ClassLabel, Features, LargeList, List, Value
 
 from grefel_hf.model.losses import as_distribution
+from grefel_train.data.class_names import folded
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +93,27 @@ def is_number(feature) -> bool:
     return isinstance(feature, Value) and feature.dtype.startswith(("int", "uint", "float"))
 
 
-def occurring_classes(columns: LabelColumns, arrays: Sequence[pa.Array]) -> tuple[str, ...]:
+def occurring_classes(
+    columns: LabelColumns, arrays: Sequence[pa.Array], locate: Locate = "row {}".format
+) -> tuple[str, ...]:
     """
     Class names of a split that has no others: its values in order, or "0", "1", ... for positions in lists. Values that
     differ in case or spaces only are one class, by its commonest spelling, and a warning says so.
+
+    Raises:
+        ValueError: a number that is no id of a class.
     """
     if columns.soft:
         return tuple(map(str, range(len(arrays[0][0].as_py()))))
     counts = {row["values"]: row["counts"] for row in pc.value_counts(arrays[0].drop_null()).to_pylist()}
+    for value in counts:
+        if isinstance(value, int | float) and not (value >= 0 and float(value).is_integer()):
+            row = pc.index(arrays[0], pa.scalar(value, arrays[0].type)).as_py()
+            raise ValueError(
+                f"{locate(row)} has the label {value}, which is no id of a class (0, 1, 2, ...): leave such rows out "
+                "of the data, or name the column of labels with --label_column_name."
+            )
+    counts = {int(value) if isinstance(value, float) else value: count for value, count in counts.items()}
     spellings: dict[str, list[str]] = {}
     for value in sorted(counts, key=lambda value: (-counts[value], value)):
         spellings.setdefault(folded(value), []).append(value)
@@ -107,11 +121,6 @@ def occurring_classes(columns: LabelColumns, arrays: Sequence[pa.Array]) -> tupl
         if others:
             logger.warning("%s are one class, %r: they differ in case or spaces only.", [first, *others], first)
     return tuple(str(first) for first, *_ in sorted(spellings.values(), key=lambda names: names[0]))
-
-
-def folded(value) -> str:
-    """A class name without what people write this way and that: case, and spaces around and within."""
-    return " ".join(str(value).split()).casefold()
 
 
 def read_labels(
@@ -145,6 +154,8 @@ def read_class_ids(
     by_folded = {folded(name): i for i, name in enumerate(label_names)}
 
     def class_id(value) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if classes is None:
             return position.get(str(value), by_folded.get(folded(value), -1))
         known = float(value).is_integer() and 0 <= value < len(classes)

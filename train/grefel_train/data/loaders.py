@@ -19,6 +19,7 @@ from grefel_train.data.samplers import (
     EpochShuffleSampler,
 )
 from grefel_train.data.splits import class_ids, group_ids, training_target_column
+from grefel_train.run.interruption import outlive_signals
 
 
 def class_counts(split: Dataset, label_names: tuple[str, ...]) -> dict[str, int]:
@@ -130,4 +131,5 @@ def make_loader(
         num_workers=args.dataloader_num_workers,
         persistent_workers=args.dataloader_num_workers > 0,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=outlive_signals,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from datasets import Dataset, IterableDataset
 
+from grefel_train.data.class_names import parse_pairs
 from grefel_train.data.columns import canonical, canonical_stream, choose_label_names, in_memory
 from grefel_train.data.sources import FaceSource, load_source
 from grefel_train.data.splits import (
@@ -22,6 +23,7 @@ from grefel_train.data.splits import (
     hold_out,
     sample,
     stratified_share,
+    with_classes,
     with_label_noise,
 )
 
@@ -39,11 +41,15 @@ class FaceData:
     calibration: Dataset | None = None
 
 
-def load_face_data(args: argparse.Namespace, splits: Sequence[str] = ("train", "validation")) -> FaceData:
+def load_face_data(
+    args: argparse.Namespace, splits: Sequence[str] = ("train", "validation"), label_map: Sequence[str] = ()
+) -> FaceData:
     """
     Args:
         args: with the flags of `arguments.add_data_arguments`.
         splits: which of "train" and "validation" are wanted; the other is None.
+        label_map: "data_name=name", for classes that are to have other names, or one name together; "data_name=" leaves
+            a class out.
 
     Raises:
         OSError: a file, folder or dataset is not there.
@@ -55,13 +61,21 @@ def load_face_data(args: argparse.Namespace, splits: Sequence[str] = ("train", "
     if args.streaming:
         return load_streams(raw_train, raw_validation, source, args, splits, label_names)
     train = validation = None
+    found_names, names = label_names, parse_pairs(label_map, label_names)
+    label_names = tuple(dict.fromkeys(name for old in found_names if (name := names.get(old, old))))
+    ids = np.array([label_names.index(name) if (name := names.get(old, old)) else -1 for old in found_names])
+
+    def readable(split: Dataset, title: str) -> Dataset:
+        split = canonical(split, title, source, args, found_names)
+        return with_classes(split, ids, label_names) if names else split
+
     from_train = raw_validation is None or bool(args.validation_groups)
     if "train" in splits or from_train:
-        train = canonical(raw_train, "train", source, args, label_names)
+        train = readable(raw_train, "train")
     if from_train:
         train, validation = hold_out(train, args)
     elif "validation" in splits:
-        validation = canonical(raw_validation, "validation", source, args, label_names)
+        validation = readable(raw_validation, "validation")
     calibration = None
     if "train" in splits:
         if args.calibration_fraction:

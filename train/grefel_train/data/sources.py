@@ -2,6 +2,7 @@
 
 import argparse
 import glob
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ FILE_BUILDERS = {
     ".json": "json",
     ".jsonl": "json",
 }
+# Folders that are splits rather than classes.
+SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+SPLIT_FOLDERS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 
 
 @dataclass(frozen=True)
@@ -90,20 +94,26 @@ def load_published(args: argparse.Namespace) -> FaceSource:
 
 
 def load_folders(args: argparse.Namespace) -> FaceSource:
-    """Folders of images, one folder for each class."""
-    files = {}
-    for split, flag in (("train", "train_dir"), ("validation", "validation_dir")):
-        if getattr(args, flag):
-            folder = Path(getattr(args, flag)).expanduser()
-            if not folder.is_dir():
-                raise FileNotFoundError(f"--{flag} {folder} is no folder.")
-            if not any(path.is_file() for path in folder.rglob("*")):
-                raise FileNotFoundError(f"--{flag} {folder} has no files.")
-            files[split] = glob.escape(str(folder)) + "/**"
-    name = " ".join(
-        f"--{flag} {getattr(args, flag)}" for flag in ("train_dir", "validation_dir") if getattr(args, flag)
-    )
-    with reading(name):  # both in one call: the classes are then those of both
+    """Folders of images, one folder for each class; --train_dir may hold folders of splits that hold those."""
+    given = [flag for flag in ("train_dir", "validation_dir") if getattr(args, flag)]
+    name = " ".join(f"--{flag} {getattr(args, flag)}" for flag in given)
+    folders = {flag.removesuffix("_dir"): Path(getattr(args, flag)).expanduser() for flag in given}
+    for flag, folder in zip(given, folders.values()):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"--{flag} {folder} is no folder.")
+        inside = split_folders(folder, flag)
+        if inside and flag == "train_dir" and not args.validation_dir:
+            folders = inside
+        elif inside:
+            raise ValueError(
+                f"--{flag} {folder} holds folders of splits ({', '.join(inside)}): name one of those, or give "
+                "--train_dir alone."
+            )
+    files = {split: image_patterns(folder) for split, folder in folders.items()}
+    for split, folder in folders.items():
+        if not files[split]:
+            raise FileNotFoundError(f"{folder} has no files.")
+    with reading(name):  # all in one call: the classes are then those of all
         splits = dict(load_dataset("imagefolder", data_files=files, streaming=args.streaming))
     for data in splits.values():
         if data.features is not None and set(data.features) == {"image"}:
@@ -112,6 +122,40 @@ def load_folders(args: argparse.Namespace) -> FaceSource:
                 "happiness/1.png, all at the same depth, for two classes at least; or add a metadata.csv with a label."
             )
     return FaceSource(name, splits)
+
+
+def split_folders(folder: Path, flag: str) -> dict[str, Path]:
+    """
+    The folders of splits in a folder by the names of their splits; none where its folders are classes.
+
+    Raises:
+        ValueError: there are both.
+    """
+    inside = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
+    splits = {name: path for name, path in inside.items() if name.lower() in SPLIT_FOLDERS}
+    if not any(SPLIT_FOLDERS[name.lower()] == "train" for name in splits):
+        return {}
+    if len(splits) < len(inside):
+        others = ", ".join(sorted(set(inside) - set(splits)))
+        raise ValueError(
+            f"--{flag} {folder} holds splits ({', '.join(splits)}) beside other folders ({others}): name one."
+        )
+    return {SPLIT_FOLDERS[name.lower()]: path for name, path in splits.items()}
+
+
+def image_patterns(folder: Path) -> list[str]:
+    """
+    What `datasets` is to look for: everything in the folder, and in the folders that links in it lead to, which it
+    would not follow; nothing where there are no files.
+    """
+    patterns, seen, has_files = [f"{glob.escape(str(folder))}/**"], set(), False
+    for place, names, files in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        names[:] = [name for name in names if os.path.realpath(os.path.join(place, name)) not in seen]  # no loops
+        has_files = has_files or bool(files)
+        linked = [os.path.join(place, name) for name in names if os.path.islink(os.path.join(place, name))]
+        patterns += [f"{glob.escape(path)}/**" for path in linked if any(files for *_, files in os.walk(path))]
+    return patterns if has_files else []
 
 
 def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.compute as pc
-from datasets import Dataset, Features, IterableDataset, List, concatenate_datasets
+from datasets import ClassLabel, Dataset, Features, IterableDataset, List, Value, concatenate_datasets
 
-from grefel_train.data.adapters.canonical import read_column
+from grefel_train.data.adapters.canonical import list_column, read_column
 from grefel_train.data.sources import FaceSource
+from grefel_train.evaluation.label_map import map_distributions
 
 VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 # What is held out and which samples are drawn does not move with --seed, so that runs can be compared.
@@ -91,6 +92,27 @@ def stratified_share(classes: np.ndarray, fraction: float, flag: str = "--valida
     return chosen
 
 
+def with_classes(split: Dataset, ids: np.ndarray, label_names: Sequence[str]) -> Dataset:
+    """
+    A split in other classes.
+
+    Args:
+        ids: of each class that the split has its place in `label_names`, -1 for one to leave out. Rows without any
+            other class go; the votes of the others are shared among what they have left.
+    """
+    target = training_target_column(split)
+    if target == "label":
+        labels = ids[class_ids(split)]
+        rows = np.flatnonzero(labels >= 0)
+        column, feature = labels[rows], ClassLabel(names=list(label_names))
+    else:
+        flat = pc.list_flatten(read_column(split, target)).to_numpy(zero_copy_only=False)
+        votes = map_distributions(flat.reshape(len(split), -1), ids, len(label_names))
+        rows = np.flatnonzero(votes.any(1))
+        column, feature = list_column(votes[rows]), List(Value("float32"), length=len(label_names))
+    return split.select(rows).remove_columns(target).add_column(target, column, feature=feature)
+
+
 def with_label_noise(train: Dataset, fraction: float, num_labels: int) -> Dataset:
     """
     The training split with wrong labels for a share of its images, drawn at random: for experiments on robustness.
@@ -121,8 +143,10 @@ def with_label_noise(train: Dataset, fraction: float, num_labels: int) -> Datase
 def check_classes(train: Dataset, label_names: Sequence[str]) -> None:
     """
     Raises:
-        ValueError: a class that no training image shows.
+        ValueError: a class that no training image shows, or no second class.
     """
+    if len(label_names) < 2:
+        raise ValueError(f"There is one class only ({', '.join(label_names)}): there is nothing to tell apart.")
     target = training_target_column(train)
     if target == "label":
         weight = np.bincount(class_ids(train), minlength=len(label_names))

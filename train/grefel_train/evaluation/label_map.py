@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from grefel_train.data.class_names import parse_pairs, same_classes
+
 LEFT_OUT = -1
 
 
@@ -11,7 +13,7 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str], pairs: Sequ
     """
     Args:
         pairs: "data_name=model_name"; several may name the same class of the model, and "data_name=" leaves a class of
-            the data out. Names that no pair mentions must be the same in both, whatever their case.
+            the data out. Names that no pair mentions must be the same in both, as `same_classes` sees it.
 
     Returns:
         (len(data_names),) class ids of the model, -1 for what is left out.
@@ -21,17 +23,13 @@ def label_map(data_names: Sequence[str], model_names: Sequence[str], pairs: Sequ
     """
     model_ids = {name.lower(): index for index, name in enumerate(model_names)}
     given = {}
-    for pair in pairs:
-        source, equals, target = (part.strip() for part in pair.partition("="))
-        if not equals or source not in data_names:
-            raise ValueError(
-                f"--label_map {pair!r}: write DATA=MODEL, or DATA= to leave a class out; classes of the data are "
-                f"{', '.join(data_names)}."
-            )
+    for source, target in parse_pairs(pairs, data_names).items():
         if target and target.lower() not in model_ids:
-            raise ValueError(f"--label_map {pair!r}: the model's classes are {', '.join(model_names)}.")
+            raise ValueError(f"--label_map {source}={target}: the model's classes are {', '.join(model_names)}.")
         given[source] = model_ids[target.lower()] if target else LEFT_OUT
-    found = [given.get(name, model_ids.get(name.lower())) for name in data_names]
+    rest = [name for name in data_names if name not in given]
+    given |= dict(zip(rest, same_classes(rest, model_names)))
+    found = [given[name] for name in data_names]
     unknown = [name for name, target in zip(data_names, found) if target is None]
     if unknown:
         raise ValueError(

@@ -21,11 +21,13 @@ def predict(
     loader: DataLoader,
     processor: GReFELImageProcessor,
     accelerator: Accelerator,
+    before_batch: Callable[[Accelerator], None] = lambda accelerator: None,
 ) -> dict[str, torch.Tensor]:
     """
     Args:
         model: in eval mode, on the accelerator's device.
         loader: prepared by the accelerator; batches of `FaceDataset` with `mark_bad`.
+        before_batch: called in every process; what it raises ends the pass.
 
     Returns:
         `primary` and `corrected` distributions (M, N), `labels` (M,) or (M, N) and the confidences (M,) of the parts
@@ -36,6 +38,7 @@ def predict(
     """
 
     def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
+        before_batch(accelerator)
         output = model(pixel_values=pixel_values)
         distributions = {"primary": output.primary_logits.softmax(-1), "corrected": output.logits.softmax(-1)}
         return distributions | {name: output[name] for name in CONFIDENCES if output.get(name) is not None}

@@ -5,8 +5,6 @@ Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or el
 (all_results.json); where nothing was measured the card says so. Figures that belong to other weights are refused.
 """
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +16,10 @@ from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
 from grefel_train.hub.prose import FUNCTIONS, wrapped
 from grefel_train.hub.public_records import public_record
+from grefel_train.run.provenance import data_of, is_hub_id, read_json
 
 REPOSITORY = Path(__file__).parents[3]
 VIEWS = {"plain": "single view", "mirror_averaged": "averaged with the mirrored face"}
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 TEMPLATE = Path(__file__).with_name("card.md")
 
@@ -87,16 +85,10 @@ def evaluated_figures(model: Path, metrics: dict) -> Figures:
 
 def training_dataset(arguments: dict) -> tuple[str, str]:
     """Short name (or Hub id) and name for people of what a run was trained on."""
-    if name := arguments.get("dataset_name"):
-        return (name, name) if is_hub_dataset(name) else ("local", Path(name).name)
-    if folder := arguments.get("train_dir"):
-        return "imagefolder", Path(folder).name
-    short = arguments.get("dataset_format") or "ferplus"
-    return short, title_of(short)
-
-
-def is_hub_dataset(name: str) -> bool:
-    return HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+    name = data_of(arguments)
+    if source := arguments.get("dataset_name"):
+        return (name, name) if is_hub_id(source) else ("local", name)
+    return ("imagefolder", name) if arguments.get("train_dir") else (name, title_of(name))
 
 
 def validation_split(arguments: dict) -> str:
@@ -125,10 +117,17 @@ def metric_table(figures: Figures) -> str:
     return "\n".join(rows)
 
 
-def data_terms(arguments: dict) -> str:
-    """What the terms of the data that a run was trained on mean for its weights."""
-    short, dataset = training_dataset(arguments)
-    return ADAPTERS[short].terms if short in ADAPTERS else f"The terms of the data ({dataset}) bound the weights, too."
+def data_before(results: dict) -> list[str]:
+    """What the weights that a run started from had been trained on, as `data_of` names it."""
+    return results.get("starting_weights", {}).get("model_name_or_path", {}).get("trained_on", [])
+
+
+def data_terms(results: dict) -> str:
+    """What the terms of the data mean for the weights: of the run's own, and of those it started from."""
+    short, dataset = training_dataset(results["args"])
+    own = ADAPTERS[short].terms if short in ADAPTERS else f"The terms of the data ({dataset}) bound the weights, too."
+    earlier = [ADAPTERS[name].terms for name in data_before(results) if name in ADAPTERS and name != short]
+    return " ".join([own, *(f"They went on from weights trained on other data: {terms}" for terms in earlier)])
 
 
 def metadata(title: str, figures: Figures | None, results: dict | None, license: str | None) -> ModelCardData:
@@ -152,12 +151,14 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         if figures is not None
     ]
     trained_on = training_dataset(results["args"])[0] if results else ""
+    start = (results or {}).get("args", {}).get("model_name_or_path") or ""
     return ModelCardData(
         license=license,
+        base_model=start if is_hub_id(start) else None,
         library_name="transformers",
         pipeline_tag="image-classification",
         tags=["facial-expression-recognition", "grefel"],
-        datasets=[trained_on] if is_hub_dataset(trained_on) else None,
+        datasets=[trained_on] if is_hub_id(trained_on) else None,
         model_name=title if evaluations else None,  # the name of the model-index
         eval_results=evaluations or None,
     )
@@ -207,23 +208,14 @@ def model_card(
         results=results,
         trained_on=trained_on,
         trained_on_title=trained_on_title,
+        trained_before=[title_of(name) for name in data_before(results or {})],
         has_recipe=(model / "recipe.yaml").exists(),
         image_backbone=config.get("image_backbone"),
         landmarks=read_json(model / "landmarks.json"),
-        terms=data_terms(results["args"]) if results else None,
+        terms=data_terms(results) if results else None,
         licence=license,
     )
     return wrapped(str(card))
-
-
-def read_json(file: Path, must_exist: bool = False) -> dict | None:
-    """The file's content; None where there is no such file and none was asked for."""
-    if not must_exist and not file.exists():
-        return None
-    try:
-        return json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(f"{file} is no JSON: {error}") from error
 
 
 def read_results(file: Path, must_exist: bool = False) -> dict | None:

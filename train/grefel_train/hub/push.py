@@ -20,9 +20,10 @@ from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
-from grefel_train.hub.card import REPOSITORY, model_card, read_json, read_results
+from grefel_train.hub.card import REPOSITORY, model_card, read_results
 from grefel_train.hub.prose import rendered
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
+from grefel_train.run.provenance import read_json
 
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")

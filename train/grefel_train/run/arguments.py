@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grefel_hf.model.configuration_grefel import GREFEL_SIZES
-from grefel_train.data.arguments import add_data_arguments
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 EXPONENTIAL = "exponential"
 METRICS = ("accuracy", "macro_recall", "macro_f1")
-TRACKERS = ("tensorboard", "trackio", "wandb", "all")
+TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow", "all")
 
 
 def parse_args(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,6 +53,7 @@ def build_parser(description: str | None = None) -> FlagParser:
     )
     add_run_arguments(parser.add_argument_group("run"))
     add_data_arguments(parser)
+    add_label_map_argument(parser.add_argument)
     add_network_arguments(parser.add_argument_group("network"))
     add_epoch_arguments(parser.add_argument_group("what an epoch shows"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -74,12 +75,18 @@ def add_run_arguments(group):
     )
     add("--seed", type=at_least(0, int), default=0)
     add("--num_train_epochs", type=at_least(1, int), default=8)
-    add("--max_train_steps", type=at_least(1, int), help="Optimiser steps at most, whatever the epochs say.")
+    add("--max_train_steps", type=at_least(1, int), help="Optimiser steps; goes before --num_train_epochs.")
     add(
         "--stop_after_epoch",
         scope=Scope.RUN,
         type=at_least(1, int),
         help="End early but keep the schedule; resume to go on.",
+    )
+    add(
+        "--early_stopping_patience",
+        scope=Scope.RUN,
+        type=at_least(1, int),
+        help="End after so many epochs that were no better than the best on validation.",
     )
     add(
         "--eval_on_start",
@@ -137,6 +144,7 @@ def add_epoch_arguments(group):
     )
     add("--augmentation_strength", type=at_least(0, float), default=1.0)
     add("--mixup_alpha", type=at_least(0, float), default=0.0, help="Beta(alpha, alpha) of mixup; 0 is off.")
+    add("--cutmix_alpha", type=at_least(0, float), default=0.0, help="The same of cutmix; with both, one per batch.")
     add("--label_smoothing", type=at_least(0, float), default=0.0)
     add("--label_sharpening", type=at_least(0, float), default=1.0, help="G of y^G / sum(y^G); 1 leaves the labels.")
     add(
@@ -165,6 +173,12 @@ def add_optimisation_arguments(group):
     add("--optimizer", choices=("adamw", "adam"), default="adamw")
     add("--learning_rate", type=at_least(0, float), default=1.5e-3, help="Peak rate.")
     add("--backbone_learning_rate", type=at_least(0, float), help="Peak rate of the image backbone, if it differs.")
+    add(
+        "--layer_decay",
+        type=at_least(0, float),
+        default=1.0,
+        help="Factor of the image backbone's rate from each of its stages to the one before; 1 for one rate.",
+    )
     add("--weight_decay", type=at_least(0, float), default=0.05)
     add("--lr_scheduler_type", choices=(*SCHEDULES, EXPONENTIAL), default="cosine")
     add("--lr_decay", type=at_least(0, float), default=0.995, help="Factor per epoch of the exponential schedule.")
@@ -275,12 +289,14 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return f"--freeze_stages {args.freeze_stages}: the image backbone has 3 stages"
     if args.class_weighting != "none" and args.model.get("class_weights") is not None:
         return "--class_weighting and --model.class_weights both set the weights of classes: give one of them"
+    if args.keep == "last" and args.early_stopping_patience:
+        return "--early_stopping_patience waits for a better epoch, which --keep last does not look for"
     if args.refinement and args.balance_power:
         return "--refinement and --balance_power both choose what an epoch shows: give one of them"
     if args.streaming and args.max_train_steps is None:
         return "--streaming needs --max_train_steps: a stream does not tell how long an epoch is"
-    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction"):
-        if args.streaming and getattr(args, flag) not in (False, "none"):
+    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map"):
+        if args.streaming and getattr(args, flag) not in (False, "none", []):
             return f"--{flag} needs to know all labels beforehand, which --streaming does not"
     if args.streaming and args.lr_scheduler_type == EXPONENTIAL:
         return f"--lr_scheduler_type {EXPONENTIAL} counts epochs, and --streaming does not tell how long one is"

@@ -1,6 +1,7 @@
 """The parts of a run, from its arguments: configuration, model, image processor, optimiser and schedule."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.modeling_grefel import GReFELFeaturePyramid
+from grefel_train.data.class_names import describe_classes, same_classes
 from grefel_train.run.arguments import EXPONENTIAL
 
 LANDMARK_HEAD = "landmark_head."
@@ -41,6 +43,21 @@ def build_config(
     if args.model_name_or_path:
         return GReFELConfig(**GReFELConfig.from_pretrained(args.model_name_or_path).to_dict() | entries)
     return GReFELConfig.from_size(args.size, **entries)
+
+
+def compare_classes(args: argparse.Namespace, label_names: Sequence[str]) -> str:
+    """
+    What becomes of the classes of --model_name_or_path, for people.
+
+    Raises:
+        ValueError: --label_map gives a class a name that the checkpoint does not have.
+    """
+    known = class_names(GReFELConfig.from_pretrained(args.model_name_or_path))
+    for pair in args.label_map:
+        target = pair.partition("=")[2].strip()
+        if target and same_classes([target], known) == [None]:
+            raise ValueError(f"--label_map {pair}: the checkpoint's classes are {', '.join(known)}.")
+    return describe_classes(label_names, known)
 
 
 def build_model(args: argparse.Namespace, config: GReFELConfig) -> GReFELForImageClassification:
@@ -84,19 +101,23 @@ def load_backbone(pyramid: GReFELFeaturePyramid, backbone: torch.nn.Module, path
         raise ValueError(f"--{flag} {path} holds weights of another network than this model's: {first}") from error
 
 
+def class_names(config: GReFELConfig) -> list[str]:
+    return [config.id2label[index] for index in range(config.num_labels)]
+
+
 @torch.no_grad()
 def load_weights(model: GReFELForImageClassification, source: GReFELForImageClassification):
     """
-    Copy the weights of `source`. What it knows of a class goes to the class of the same name, whatever its id; classes
-    that it does not know keep their random start (their anchors one among the others' anchors), and so do parts that it
-    does not have.
+    Copy the weights of `source`. What it knows of a class goes to the same class (`same_classes`), whatever its id;
+    those that it does not know keep their random start (their anchors one among the others' anchors), and so do parts
+    that it does not have.
 
     Raises:
         ValueError: a weight has another shape.
     """
-    names = [[m.config.id2label[i] for i in range(m.num_labels)] for m in (model, source)]
-    ids = [names[0].index(name) for name in names[1] if name in names[0]]
-    source_ids = [i for i, name in enumerate(names[1]) if name in names[0]]
+    found = same_classes(class_names(model.config), class_names(source.config))
+    ids = [index for index, source_index in enumerate(found) if source_index is not None]
+    source_ids = [found[index] for index in ids]
     weights = source.state_dict()
     for name, weight in model.state_dict().items():
         if name not in weights:
@@ -155,24 +176,33 @@ def build_processor(args: argparse.Namespace, config: GReFELConfig) -> GReFELIma
 
 def parameter_groups(model: torch.nn.Module, args: argparse.Namespace) -> list[dict]:
     """
-    The trained parameters in up to four groups: two learning rates, and no weight decay on vectors (biases, norms,
-    slopes, scales), anchors and positions. Those of the image backbone come last.
+    The trained parameters in groups of one rate each, and no weight decay on vectors (biases, norms, slopes, scales),
+    anchors and positions. Those of the image backbone come last, its first stages after its last ones.
     """
     backbone_rate = args.learning_rate if args.backbone_learning_rate is None else args.backbone_learning_rate
-    groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[int, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         decay = 0.0 if parameter.ndim < 2 or name.endswith(UNDECAYED) else args.weight_decay
-        groups.setdefault(("image_backbone" in name, decay), []).append(parameter)
+        depth = backbone_depth(name)
+        groups.setdefault((min(depth, 1) if args.layer_decay == 1 else depth, decay), []).append(parameter)
     return [
         {
-            "params": groups[backbone, decay],
-            "lr": backbone_rate if backbone else args.learning_rate,
+            "params": groups[depth, decay],
+            "lr": backbone_rate * args.layer_decay ** (depth - 1) if depth else args.learning_rate,
             "weight_decay": decay,
         }
-        for backbone, decay in sorted(groups)
+        for depth, decay in sorted(groups)
     ]
+
+
+def backbone_depth(name: str) -> int:
+    """How far a parameter is from the end of the image backbone: 1 in its last stage, 4 in its stem, 0 outside."""
+    if "image_backbone" not in name:
+        return 0
+    stage = re.search(r"image_backbone\.stage(\d)", name)
+    return 4 - int(stage[1]) if stage else 4
 
 
 def build_optimizer(model: torch.nn.Module, args: argparse.Namespace) -> torch.optim.Optimizer:
@@ -199,3 +229,11 @@ def build_schedule(
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return get_scheduler(args.lr_scheduler_type, optimizer, warmup, num_training_steps=total_steps)
+
+
+def may_be_prolonged(args: argparse.Namespace) -> bool:
+    """Whether the rates of the first steps are the same however many follow."""
+    if args.lr_scheduler_type == "constant":
+        return True
+    warmup_is_fixed = args.warmup_steps is not None or args.warmup_ratio == 0
+    return args.lr_scheduler_type in ("constant_with_warmup", EXPONENTIAL) and warmup_is_fixed

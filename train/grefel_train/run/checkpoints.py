@@ -17,13 +17,19 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from grefel_hf.files import file_digest, flush, flush_folder
+from grefel_hf.files import file_digest, flush, flush_folder, open_files
 from grefel_train.run.log import flat
+from grefel_train.run.output_dir import plainly
 
 PREFIX = "checkpoint-"
 PARTIAL = ".partial"
 STATE_FILE = "run_state.json"
 FORMAT = "grefel_hf train.py 1"
+LENGTH = ("arguments.num_train_epochs", "arguments.max_train_steps")
+WHY_NOT_PROLONGED = (
+    "Its learning rates follow from how many steps are planned; a run can be made longer under --lr_scheduler_type "
+    "constant, and under constant_with_warmup and exponential with --warmup_steps."
+)
 
 
 class CheckpointError(ValueError):
@@ -81,22 +87,29 @@ def write_checkpoint(
             state["files"] = {str(path.relative_to(partial)): describe(path) for path in files_of(partial)}
             state["sha256"] = state_digest(state)
             (partial / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+            open_files(partial)
             flush_folder(partial)
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
             flush(output_dir)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as a RuntimeError
+    except BaseException as error:
+        cause = plainly(error, output_dir)  # while the disk is still as full as it was
         shutil.rmtree(partial, ignore_errors=True)
-        raise OSError(f"{folder} could not be written: {str(error).splitlines()[0]}") from error
+        if not isinstance(error, OSError | RuntimeError | SafetensorError):  # torch reports a full disk as the second
+            raise
+        raise OSError(f"{folder} could not be written: {cause}.") from error
     if accelerator.is_main_process:
         for old in checkpoints(output_dir)[:-limit]:
             shutil.rmtree(old)
     accelerator.wait_for_everyone()
 
 
-def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def read_checkpoint(folder: Path, settings: dict[str, Any], prolonging: bool = False) -> dict[str, Any]:
     """
     Check a checkpoint against its own list of files and against the settings of this run.
+
+    Args:
+        prolonging: another number of epochs or steps is no difference.
 
     Returns:
         The progress that was written into it.
@@ -105,12 +118,12 @@ def read_checkpoint(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         CheckpointError: there is none, it is damaged, or it belongs to another run.
     """
     try:
-        return checked_progress(folder, settings)
+        return checked_progress(folder, settings, prolonging)
     except CheckpointError as error:
-        raise CheckpointError(f"{error} {what_else(folder, settings)}") from None
+        raise CheckpointError(f"{error} {what_else(folder, settings, prolonging)}") from None
 
 
-def checked_progress(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def checked_progress(folder: Path, settings: dict[str, Any], prolonging: bool) -> dict[str, Any]:
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint {folder}.")
     file = folder / STATE_FILE
@@ -130,19 +143,24 @@ def checked_progress(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         damage = damage_of(folder / name, expected)
         if damage:
             raise CheckpointError(f"{folder} is damaged: {name} {damage}.")
-    differences = differing(flat(state["settings"]), flat(as_json(settings)))
+    there, here = flat(state["settings"]), flat(as_json(settings))
+    planned = [key for key in LENGTH if there.get(key) != here.get(key)]
+    if prolonging:
+        here |= {key: there.get(key) for key in planned}
+    differences = differing(there, here)
     if differences:
-        raise CheckpointError(f"{folder} belongs to another run: {'; '.join(differences)}.")
+        reason = f" {WHY_NOT_PROLONGED}" if planned and not prolonging else ""
+        raise CheckpointError(f"{folder} belongs to another run: {'; '.join(differences)}.{reason}")
     return state["progress"]
 
 
-def what_else(folder: Path, settings: dict[str, Any]) -> str:
+def what_else(folder: Path, settings: dict[str, Any], prolonging: bool) -> str:
     """The sentence that offers the newest usable checkpoint beside one that is not usable."""
     for other in reversed(checkpoints(folder.parent)):
         if other.name == folder.name:
             continue
         try:
-            checked_progress(other, settings)
+            checked_progress(other, settings, prolonging)
         except CheckpointError:
             continue
         return f"{other.name} is whole and of this run: --resume_from_checkpoint {other} goes on from there."

@@ -10,8 +10,9 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from grefel_hf.files import write_text
+from grefel_train.run.output_dir import append_line
 
-TRACKER_MODULES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+TRACKER_MODULES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
 
 
 def chosen_trackers(report_to: list[str] | None, with_tracking: bool) -> list[str]:
@@ -66,10 +67,9 @@ class TrainingLog:
     def write(self, group: str, epoch: int, step: int, figures: dict[str, Any]):
         """`group` ("train" or "validation") names the figures for trackers; nested dicts are joined by slashes."""
         if self.accelerator.is_main_process:
-            line = json.dumps({"seconds": self.seconds(), "epoch": epoch, "step": step, **figures})
-            tqdm.write(line)
-            with self.path.open("a") as file:
-                file.write(line + "\n")
+            entry = {"seconds": self.seconds(), "epoch": epoch, "step": step, **figures}
+            tqdm.write(json.dumps(rounded(entry)))
+            append_line(self.path, json.dumps(entry))
         tags = {f"{group}/{key.replace('.', '/')}": value for key, value in flat(figures).items()}
         self.accelerator.log(tags | {"epoch": epoch}, step=step)
 
@@ -94,3 +94,12 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         nested = flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
         entries.update(nested)
     return entries
+
+
+def rounded(value: Any) -> Any:
+    """A JSON value for people: its numbers to four significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -20,16 +20,18 @@ from accelerate import Accelerator, skip_first_batches
 from accelerate.utils import DistributedType
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
-from grefel_train.data.augmentation import FaceAugmentation, mixup
+from grefel_train.data.augmentation import FaceAugmentation, mixed
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
 from grefel_train.run.averages import WeightAverage, local_tensors
 from grefel_train.run.build import train_mode
 from grefel_train.run.checkpoints import write_checkpoint
+from grefel_train.run.interruption import Interrupted, StopRequest
 from grefel_train.run.log import TrainingLog
 from grefel_train.run.saving import save_model
 
@@ -46,6 +48,7 @@ class Progress:
     epoch: int = 0  # epochs done
     batches: int = 0  # batches done of the epoch that is not, per process
     best: dict[str, Any] | None = None  # metrics of the best model, with its epoch and step
+    unmeasured: bool = False  # the epoch that has ended is not evaluated yet
 
     @property
     def current_epoch(self) -> int:
@@ -72,6 +75,7 @@ class Run:
     progress: Progress
     log: TrainingLog
     output_dir: Path
+    stop: StopRequest
 
     @property
     def sharded(self) -> bool:
@@ -86,21 +90,42 @@ def train(run: Run):
     Raises:
         NotFinite: the loss became NaN or infinite. Nothing of it was saved.
         OSError: the disk takes no more, or an image cannot be read.
+        Interrupted: it was asked to stop; what there was is saved.
     """
+    try:
+        with run.stop.listening(), logging_redirect_tqdm():
+            train_and_evaluate(run)
+    except Interrupted:
+        if run.progress.step:
+            save_checkpoint(run)
+        raise
+
+
+def train_and_evaluate(run: Run):
     args, progress = run.args, run.progress
-    last_epoch = math.inf if args.streaming else min(args.num_train_epochs, args.stop_after_epoch or math.inf)
     augment = FaceAugmentation(run.plain_model.config.image_size, args.augmentation_strength)
     if args.eval_on_start and not progress.step:
         with averaged_weights(run):
             run.log.write("validation", 0, 0, evaluate(run))
-    bar = tqdm(total=run.total_steps, initial=progress.step, unit="step", disable=not run.accelerator.is_main_process)
-    while progress.step < run.total_steps and progress.epoch < last_epoch:
-        train_epoch(run, augment, bar)
-        evaluate_and_keep_best(run)
-        over = progress.step >= run.total_steps or progress.epoch >= last_epoch
-        if over or args.checkpointing_steps == "epoch" or progress.step % args.checkpointing_steps == 0:
-            save_checkpoint(run)
-    bar.close()
+    with tqdm(
+        total=run.total_steps, initial=progress.step, unit="step", disable=not run.accelerator.is_main_process
+    ) as bar:
+        if progress.unmeasured:  # it was stopped there
+            evaluate_and_keep_best(run)
+        while not is_over(run):
+            train_epoch(run, augment, bar)
+            evaluate_and_keep_best(run)
+            if is_over(run) or args.checkpointing_steps == "epoch" or progress.step % args.checkpointing_steps == 0:
+                save_checkpoint(run)
+
+
+def is_over(run: Run) -> bool:
+    """All steps are done, or all epochs that --stop_after_epoch allows, or as many brought nothing as patience has."""
+    args, progress = run.args, run.progress
+    if progress.step >= run.total_steps or (args.stop_after_epoch and progress.epoch >= args.stop_after_epoch):
+        return True
+    best = progress.best["epoch"] if progress.best else progress.epoch
+    return bool(args.early_stopping_patience) and progress.epoch - best >= args.early_stopping_patience
 
 
 def train_epoch(run: Run, augment: FaceAugmentation, bar: tqdm):
@@ -144,10 +169,14 @@ def train_epoch(run: Run, augment: FaceAugmentation, bar: tqdm):
         if progress.step >= run.total_steps:
             loader.end()
             break
-        if not last and args.checkpointing_steps != "epoch" and progress.step % args.checkpointing_steps == 0:
+        if last:
+            continue
+        run.stop.check(accelerator)
+        if args.checkpointing_steps != "epoch" and progress.step % args.checkpointing_steps == 0:
             save_checkpoint(run)
     if not progress.batches:
         raise ValueError("The training data has not one whole batch: lower --per_device_train_batch_size.")
+    progress.unmeasured = True
     if last:
         progress.epoch, progress.batches = progress.epoch + 1, 0
 
@@ -166,8 +195,7 @@ def prepare_batch(batch: dict[str, torch.Tensor], run: Run, augment: FaceAugment
     images = augment(to_unit_range(pixels))
     num_labels = run.plain_model.num_labels
     targets = target_distributions(batch["labels"], num_labels, args.label_smoothing, args.label_sharpening)
-    if args.mixup_alpha:
-        images, targets = mixup(images, targets, args.mixup_alpha)
+    images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
     images = normalize(images, run.processor)  # one channel becomes three, as mean and deviation have three
     return images.contiguous(memory_format=torch.channels_last), targets
 
@@ -241,7 +269,7 @@ def synchronize_buffers(run: Run):
 def evaluate(run: Run) -> dict[str, Any]:
     """Metrics of the weights that the model has at the moment."""
     model = run.model if run.sharded else run.plain_model
-    predictions = predict(model, run.eval_loader, run.processor, run.accelerator)
+    predictions = predict(model, run.eval_loader, run.processor, run.accelerator, run.stop.check)
     check_finite(predictions["corrected"].sum(), "sum of the probabilities on validation images", run)
     return {**balancing_metrics(predictions), "confidences": mean_confidences(predictions)}
 
@@ -251,24 +279,32 @@ def evaluate_and_keep_best(run: Run):
     After an epoch: measure the averaged weights, and save them if they are the best, nothing can be measured, or
     --keep last asks for it.
     """
-    progress, metric = run.progress, run.args.metric_for_best
-    epoch = progress.current_epoch
     check_weights(run)
+    run.stop.check(run.accelerator)
     with averaged_weights(run):
-        metrics = {"epoch": epoch, "step": progress.step}
+        metrics = {"epoch": run.progress.current_epoch, "step": run.progress.step}
         if run.eval_loader is not None:
             measured = evaluate(run)
-            run.log.write("validation", epoch, progress.step, measured)
+            run.log.write("validation", metrics["epoch"], metrics["step"], measured)
             metrics |= measured
-            beaten = progress.best and metrics["corrected"][metric] <= progress.best["corrected"][metric]
-            if beaten and run.args.keep == "best":
-                return
-        progress.best = metrics
-        # Gathered from all processes where it is sharded.
-        state = run.accelerator.get_state_dict(run.model) if run.sharded else run.plain_model.state_dict()
-        if run.accelerator.is_main_process:
-            save_model(run.plain_model, run.processor, run.output_dir / "best", state)
-            write_text(run.output_dir / "best_metrics.json", json.dumps(metrics, indent=2) + "\n")
+        if run.args.keep == "last" or is_best(metrics, run):
+            run.progress.best = metrics
+            save_best(run, metrics)
+    run.progress.unmeasured = False
+
+
+def is_best(metrics: dict[str, Any], run: Run) -> bool:
+    """Better than any before; without validation images the latest is the best."""
+    best, metric = run.progress.best, run.args.metric_for_best
+    return run.eval_loader is None or not best or metrics["corrected"][metric] > best["corrected"][metric]
+
+
+def save_best(run: Run, metrics: dict[str, Any]):
+    # Gathered from all processes where it is sharded.
+    state = run.accelerator.get_state_dict(run.model) if run.sharded else run.plain_model.state_dict()
+    if run.accelerator.is_main_process:
+        save_model(run.plain_model, run.processor, run.output_dir / "best", state)
+        write_text(run.output_dir / "best_metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
 def save_checkpoint(run: Run):

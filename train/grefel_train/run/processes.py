@@ -25,7 +25,7 @@ def keep_freed_memory():
     libc.mallopt(M_ARENA_MAX, 1)  # and is the same for all threads, so that it can be used again
 
 
-def leave(accelerator: Accelerator):
+def leave(accelerator: Accelerator, exit_code: int = 0):
     """
     End a script: one of several processes without freeing anything, as that could wait for ever while gloo's threads
     still hold what belongs to its process group; a single process as usual.
@@ -33,4 +33,6 @@ def leave(accelerator: Accelerator):
     if accelerator.num_processes > 1:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(exit_code)
+    if exit_code:
+        sys.exit(exit_code)

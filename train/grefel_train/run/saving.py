@@ -7,6 +7,9 @@ from safetensors import SafetensorError
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import whole_folder
+from grefel_train.run.output_dir import plainly
+
+LOG_TEMPERATURE = "anchors.log_temperature"
 
 
 def save_model(
@@ -26,12 +29,14 @@ def save_model(
     """
     state = model.state_dict() if state is None else state
     state = {name: in_half_precision(weight) for name, weight in state.items()}
+    if LOG_TEMPERATURE in state:  # learned: the config says the same
+        model.config.anchor_temperature = round(state[LOG_TEMPERATURE].float().exp().item(), 6)
     try:
         with whole_folder(folder) as partial:
             model.save_pretrained(partial, state_dict=state)
             processor.save_pretrained(partial)
-    except SafetensorError as error:
-        raise OSError(f"{folder} could not be written: {error}") from error
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{folder} could not be written: {plainly(error, Path(folder).parent)}.") from error
 
 
 def in_half_precision(weight: torch.Tensor) -> torch.Tensor:

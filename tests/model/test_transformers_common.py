@@ -1,0 +1,103 @@
+"""transformers' own tests of models, configurations and image processors, run on ours."""
+
+import unittest
+from unittest import mock
+
+import torch
+from transformers.utils import is_torchvision_available
+
+from grefel_hf import (
+    GReFELConfig,
+    GReFELForImageClassification,
+    GReFELImageProcessor,
+    GReFELImageProcessorTorchvision,
+    GReFELModel,
+)
+from tests.helpers.tiny import tiny_config
+from tests.helpers.transformers_tests import common_tests
+
+modeling, configuration, image_processing = common_tests(
+    "test_modeling_common", "test_configuration_common", "test_image_processing_common"
+)
+
+
+class GReFELModelTester:
+    """A configuration with under 1 M parameters and inputs for it."""
+
+    is_training = True
+    batch_size = 3
+    num_hidden_layers = 2
+    seq_length = 13  # CLS, and three levels of 2 x 2 cells
+
+    def __init__(self, parent: unittest.TestCase):
+        self.parent = parent
+        config = self.get_config()
+        self.hidden_size, self.num_attention_heads = config.hidden_size, config.num_attention_heads
+        self.num_labels = config.num_labels
+
+    def get_config(self) -> GReFELConfig:
+        return tiny_config(
+            mobilefacenet_channels=(8, 16, 24),
+            mobilefacenet_depths=(1, 1, 1),
+            fusion_channels=(8, 16, 24),
+            layer_scale_init_value=1.0,
+        )
+
+    def prepare_config_and_inputs_for_common(self) -> tuple[GReFELConfig, dict[str, torch.Tensor]]:
+        config = self.get_config()
+        return config, {"pixel_values": torch.rand(self.batch_size, 3, config.image_size, config.image_size)}
+
+
+class GReFELModelTest(modeling.ModelTesterMixin, unittest.TestCase):
+    all_model_classes = (GReFELModel, GReFELForImageClassification)
+    test_resize_embeddings = False  # there is no table that tokens are looked up in
+
+    def setUp(self):
+        self.model_tester = GReFELModelTester(self)
+        self.config_tester = configuration.ConfigTester(self, config_class=GReFELConfig, has_text_modality=False)
+        # The tests read transformers' own tables to know which class takes labels and which has no loss.
+        for table, name in (
+            (modeling.MODEL_MAPPING_NAMES, "GReFELModel"),
+            (modeling.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES, "GReFELForImageClassification"),
+        ):
+            patch = mock.patch.dict(table, {"grefel": name})
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def test_problem_types(self):
+        """Instead of training on each: GReFEL gives one distribution over exclusive classes, and refuses the others."""
+        config = self.model_tester.get_config()
+        GReFELForImageClassification(config)
+        for kind, num_labels in (("multi_label_classification", 3), ("regression", 1)):
+            config.problem_type, config.num_labels = kind, num_labels
+            with self.assertRaisesRegex(ValueError, "problem_type is|num_labels is"):
+                GReFELForImageClassification(config)
+
+    @unittest.skip("there is no table that tokens are looked up in; the tests of ViT override this one, too")
+    def test_model_get_set_embeddings(self):
+        pass
+
+    def test_config(self):
+        self.config_tester.run_common_tests()
+
+
+IMAGE_PROCESSORS = {"pil": GReFELImageProcessor}
+if is_torchvision_available():
+    IMAGE_PROCESSORS["torchvision"] = GReFELImageProcessorTorchvision
+
+
+class GReFELImageProcessingTester(image_processing.ImageProcessingTester):
+    def __init__(self, parent: unittest.TestCase, **kwargs):
+        kwargs.setdefault("size", {"height": 20, "width": 20})
+        super().__init__(parent, **kwargs)
+
+    def _get_image_processing_classes(self) -> dict[str, type]:
+        return IMAGE_PROCESSORS  # which are not in transformers' own table
+
+
+class GReFELImageProcessingTest(image_processing.ImageProcessingTestMixin, unittest.TestCase):
+    image_processor_tester_class = GReFELImageProcessingTester
+
+    @unittest.skipUnless(is_torchvision_available(), "needs torchvision, which is no requirement of the package")
+    def test_new_models_require_torchvision_backend(self):
+        super().test_new_models_require_torchvision_backend()
