@@ -1,8 +1,8 @@
 """
-Facial expressions of the faces in photos or in a video, on the command line.
+Facial expressions of the faces in photos or in videos, on the command line.
 
     grefel PHOTO_OR_FOLDER... [--csv FILE | --jsonl FILE | --json FILE]
-    grefel VIDEO [--csv FILE] [--annotated FILE.mp4] [--stride N] [--smoothing SECONDS]
+    grefel VIDEO... [--csv FILE] [--annotated FILE.mp4] [--stride N] [--smoothing SECONDS]
 
 `python -m grefel_hf` is the same command.
 The exit status is 0 if everything was read, 1 if some photos were not or a video broke off (the rest is done all the
@@ -16,21 +16,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 from transformers.utils.logging import disable_progress_bar
 
+from .cli.inputs import InputError, find_inputs
 from .cli.photos import INTERRUPTED, run_photos
 from .cli.result_files import ResultFileError
 from .cli.stopping import stop_signals
-from .cli.video import run_video
+from .cli.terminal import Handler, one_line, say
+from .cli.video import run_videos
 from .faces.detection import DETECTORS
 from .faces.face import DetectorUnavailableError
-from .faces.photos import PhotoError, find_photos
+from .faces.photos import MAX_PIXELS, PhotoError
 from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
 from .runtime.networks import RUNTIMES
 from .runtime.onnx_network import GraphMismatchError
-from .video.reader import VIDEO_SUFFIXES, VideoError
+from .video.reader import VideoError
 
 GOING_ON = """\
 An existing --csv or --jsonl of photos that the same model and detector wrote is continued: photos that are in it are
@@ -41,10 +42,29 @@ existing file is refused, unless --overwrite replaces it. Ctrl-C ends with valid
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="grefel", description=__doc__.split("\n\n")[0].strip(), epilog=GOING_ON)
     parser.add_argument(
-        "photos", nargs="+", metavar="PHOTO_OR_FOLDER", help="or one video; folders are searched with subfolders"
+        "photos",
+        nargs="+",
+        metavar="PHOTO_OR_FOLDER",
+        help="or videos, or links to photos; folders are searched with subfolders",
     )
     parser.add_argument("--model", metavar="ID", help="folder or Hub id (default: the bundled checkpoint)")
     parser.add_argument("--detector", choices=DETECTORS, default="auto", help="'none' for face crops (default: auto)")
+    parser.add_argument(
+        "--min_score",
+        type=float,
+        metavar="P",
+        help="least score of a face, 0 to 1 (default: the detector's own): higher finds less that is none",
+    )
+    parser.add_argument(
+        "--min_face", type=float, default=0.0, metavar="PIXELS", help="least side of a face's box (default: any)"
+    )
+    parser.add_argument(
+        "--max_megapixels",
+        type=float,
+        default=MAX_PIXELS / 1e6,
+        metavar="N",
+        help="refuse photos that would take more memory than so many megapixels (default: %(default)g)",
+    )
     parser.add_argument(
         "--runtime",
         default="auto",
@@ -62,8 +82,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     output.add_argument("--jsonl", type=Path, metavar="FILE", help="one line per photo, anchor similarities included")
     output.add_argument("--json", type=Path, metavar="FILE", help="the same in one array, written at the end")
-    video = parser.add_argument_group("for a video")
-    video.add_argument("--annotated", type=Path, metavar="FILE.mp4", help="a copy with the faces' boxes and labels")
+    video = parser.add_argument_group("for videos, GIF and WebP that move")
+    video.add_argument(
+        "--annotated",
+        type=Path,
+        metavar="FILE.mp4",
+        help="a copy with the faces' boxes and labels; of several: a folder",
+    )
     video.add_argument("--stride", type=int, default=1, metavar="N", help="analyse every N-th frame (default: 1)")
     video.add_argument(
         "--smoothing",
@@ -73,31 +98,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="time constant of an exponential mean of each person's distribution (default: 0, none)",
     )
     args = parser.parse_args(argv)
-    args.video = None
-    if any(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in args.photos) or args.annotated:
-        if len(args.photos) > 1:
-            parser.error("give one video at a time, without photos")
-        if args.json or args.jsonl:
-            parser.error("results of a video are written with --csv and --annotated")
-        args.video = Path(args.photos[0])
-    elif args.stride != 1 or args.smoothing:
-        parser.error("--stride and --smoothing go with a video")
     if args.stride < 1 or not 0 <= args.smoothing < float("inf"):
         parser.error("--stride is at least 1, --smoothing at least 0")
+    if not (args.min_score is None or 0 < args.min_score < 1):
+        parser.error("--min_score lies between 0 and 1")
+    if not 0 < args.max_megapixels < float("inf"):
+        parser.error("--max_megapixels is above 0")
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     messages = Console(stderr=True)
-    handler = RichHandler(console=messages, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Handler(messages)])
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
     disable_progress_bar()  # transformers shows one for every model it loads
     try:
         return run(args, messages)
-    except (PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:
-        messages.print(str(error), style="red", markup=False)
+    except (InputError, PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:
+        say(messages, one_line(error), "red")
         return 2
     except KeyboardInterrupt:
         messages.print("Stopped.")
@@ -106,23 +125,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace, messages: Console) -> int:
     """Gives the exit status; raises what main() reports."""
-    files = [] if args.video else find_photos(args.photos)
-    if not files and not args.video:
-        raise PhotoError("No photo found in the given folders.")
-    whole_files = (args.csv, args.annotated) if args.video else (args.json,)
+    inputs = find_inputs(args, messages)
+    whole_files = (args.csv, args.annotated) if inputs.videos else (args.json,)
     for file in whole_files:
-        if file and file.exists() and not args.overwrite:
+        if file and file.is_file() and not args.overwrite:
             raise ResultFileError(f"{file} exists: choose another file, or replace it with --overwrite.")
     try:
         predictor = FacialExpressionPredictor.from_pretrained(
-            args.model, detector=args.detector, runtime=args.runtime, device=args.device
+            args.model,
+            detector=args.detector,
+            runtime=args.runtime,
+            device=args.device,
+            min_score=args.min_score,
+            min_face=args.min_face,
         )
     except (ValueError, OnnxUnavailableError, GraphMismatchError) as error:  # no GReFEL model, no such runtime
         raise OSError(str(error)) from error
     with stop_signals() as stop:
-        if args.video:
-            return run_video(args, predictor, stop, messages)
-        return run_photos(args, predictor, files, stop, messages)
+        if inputs.videos:
+            status = run_videos(args, predictor, inputs.videos, stop, messages)
+        else:
+            status = run_photos(args, predictor, inputs.photos, stop, messages)
+    return status or int(inputs.closed)
 
 
 if __name__ == "__main__":

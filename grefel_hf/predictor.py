@@ -1,8 +1,10 @@
 """From photos to results: find faces, crop them, run the model on all of them in batches."""
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -11,17 +13,22 @@ import torch
 from PIL import Image
 
 from .bulk import overlapped
+from .faces.arrays import is_array
 from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
-from .faces.photos import PhotoError, PhotoSource, load_photo
+from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
 from .loading import load_checkpoint
 from .results import PARTS, FacePrediction, PhotoPrediction
 from .runtime.networks import Network, TorchNetwork, create_network
 
+logger = logging.getLogger("grefel_hf")
+
 # Photos in memory at once: half of them wait until their faces go through the model together, half are read and
 # searched meanwhile.
 PHOTOS_IN_FLIGHT = 32
+BLUE_EXCESS = 12.0  # of 255
+BLUE_FACES = "the faces are bluer than red, as if red and blue were swapped: pass channel_order='bgr' for BGR arrays"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class FacialExpressionPredictor:
         batch_size: int = 32,
         revision: str | None = None,
         runtime: str | Path = "auto",
+        min_score: float | None = None,
+        min_face: float = 0.0,
         dtype: str | torch.dtype = "auto",
         subfolder: str = "",
         token: str | bool | None = None,
@@ -84,6 +93,7 @@ class FacialExpressionPredictor:
             batch_size: faces per forward pass.
             revision: branch, tag or commit on the Hub.
             runtime: "torch", "compile", "onnx", an ONNX file, or "auto", the fastest (see `create_network`).
+            min_score, min_face: least score and size of a face (see `create_detector`).
             dtype: of the weights; "auto" for that of the checkpoint.
             subfolder: where in the repository or folder the checkpoint lies.
             token, cache_dir, local_files_only: as `from_pretrained` of transformers takes them.
@@ -97,8 +107,10 @@ class FacialExpressionPredictor:
         options = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
         loaded, processor = load_checkpoint(model, dtype=dtype, local_files_only=local_files_only, **options)
         loaded = loaded.to(found_device(device))
-        predictor = cls(loaded, processor, create_detector(detector), batch_size, create_network(loaded, runtime))
-        predictor._made_of = {"detector": predictor.detector.name, "network": runtime}
+        limits = {"min_score": min_score, "min_face": min_face}
+        faces = create_detector(detector, **limits)
+        predictor = cls(loaded, processor, faces, batch_size, create_network(loaded, runtime))
+        predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
 
     def __getstate__(self) -> dict:
@@ -108,13 +120,16 @@ class FacialExpressionPredictor:
     def __setstate__(self, state: dict):
         self.__dict__.update(state)
         if self._made_of:
-            self.detector = create_detector(self._made_of["detector"])
+            self.detector = create_detector(**self._made_of["detector"])
             self.network = create_network(self.model, self._made_of["network"])
 
-    def __call__(self, photos: PhotoSource | Sequence[PhotoSource]) -> PhotoPrediction | list[PhotoPrediction]:
+    def __call__(
+        self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None
+    ) -> PhotoPrediction | list[PhotoPrediction]:
         """
         Args:
-            photos: a path, PIL image or array (see `load_photo`), or a list of them.
+            photos: a path, link, PIL image, array, ... (see `read_photo`), or a list or a `datasets` column of them.
+            channel_order: of arrays: "rgb", also if None, or "bgr" as OpenCV's `imread` gives.
 
         Returns:
             One result, or a list of them in the same order. A photo without a face gives an empty list of faces.
@@ -122,17 +137,24 @@ class FacialExpressionPredictor:
         Raises:
             PhotoError: a photo cannot be read; its message names it.
         """
-        if not isinstance(photos, list | tuple):
-            return self([photos])[0]
+        if not _are_several(photos):
+            return self([photos], channel_order=channel_order)[0]
         results = []
-        for result in self.stream(photos, in_flight=min(len(photos), PHOTOS_IN_FLIGHT)):
+        most = len(photos) if isinstance(photos, Sequence) else PHOTOS_IN_FLIGHT
+        for result in self.stream(photos, in_flight=min(most, PHOTOS_IN_FLIGHT), channel_order=channel_order):
             if isinstance(result, PhotoFailure):
                 raise result.error
             results.append(result)
         return results
 
     def stream(
-        self, photos: Iterable[PhotoSource], *, keep_crops: bool = True, in_flight: int = PHOTOS_IN_FLIGHT
+        self,
+        photos: Iterable[PhotoSource],
+        *,
+        keep_crops: bool = True,
+        in_flight: int = PHOTOS_IN_FLIGHT,
+        channel_order: str | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> Iterator[PhotoPrediction | PhotoFailure]:
         """
         Results one by one, in order, in constant memory; a photo that cannot be read gives a `PhotoFailure`.
@@ -143,8 +165,10 @@ class FacialExpressionPredictor:
             photos: read as they are needed, in this thread.
             keep_crops: with False the faces have no `crop`: for results that are kept by the thousand.
             in_flight: photos at most that are taken from `photos` and whose results are not out yet.
+            channel_order, max_pixels: see `read_photo`.
         """
-        found = overlapped(self._find, photos, ahead=in_flight - in_flight // 2)
+        find = partial(self._find, channel_order=channel_order, max_pixels=max_pixels)
+        found = overlapped(find, photos, ahead=in_flight - in_flight // 2)
         with contextlib.closing(found):
             for chunk in self._chunks_of_faces(found, max(1, in_flight // 2)):
                 outputs = iter(self._run([crop for item in chunk for crop in _crops(item)]))
@@ -163,14 +187,21 @@ class FacialExpressionPredictor:
         if chunk:
             yield chunk
 
-    def _find(self, photo: PhotoSource) -> "Found":
-        source = str(photo) if isinstance(photo, str | Path) else None
+    def _find(self, source: PhotoSource, channel_order: str | None, max_pixels: int) -> "Found":
+        name = source_name(source)
         try:
-            image = load_photo(photo)
+            photo = read_photo(source, channel_order=channel_order, max_pixels=max_pixels)
         except PhotoError as error:
-            return PhotoFailure(source or type(photo).__name__, error)
-        faces = self.detector.detect(image)
-        return _FoundFaces(source, image.size, faces, [crop_face(image, face) for face in faces])
+            return PhotoFailure(name or type(source).__name__, error)
+        faces = self.detector.detect(photo.image)
+        crops = [crop_face(photo.image, face) for face in faces]
+        notes = photo.notes
+        if is_array(source) and channel_order is None and looks_blue(crops):
+            notes = (*notes, BLUE_FACES)
+            logger.warning(BLUE_FACES)
+        for turn in sorted({face.turn for face in faces} - {0}):
+            notes = (*notes, f"faces stand turned by {turn} degrees and were turned back")
+        return _FoundFaces(name, photo.image.size, faces, crops, notes)
 
     def _run(self, crops: list[Image.Image]) -> Iterator[dict]:
         """The model's outputs for each crop, as arrays without the batch axis."""
@@ -185,7 +216,7 @@ class FacialExpressionPredictor:
         width, height = found.size
         crops = found.crops if keep_crops else [None] * len(found.crops)
         faces = [self._face(face, crop, next(outputs)) for face, crop in zip(found.faces, crops)]
-        return PhotoPrediction(found.source, width, height, self.detector.name, faces)
+        return PhotoPrediction(found.source, width, height, self.detector.name, faces, self.labels, found.notes)
 
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
         confidences = {name: float(values[f"{name}_confidence"]) for name in PARTS if f"{name}_confidence" in values}
@@ -204,7 +235,19 @@ class FacialExpressionPredictor:
             landmarks=values.get("landmarks"),
             attention_map=None if attention_map is None else attention_map.sum(0),
             crop=crop,
+            turn=face.turn,
         )
+
+
+def looks_blue(crops: list[Image.Image]) -> bool:
+    """Whether faces have more blue than red, which skin of any colour has not: red and blue are swapped."""
+    means = [np.asarray(crop.resize((16, 16)), np.float64)[4:12, 4:12].mean((0, 1)) for crop in crops]
+    return bool(means) and float(np.median([mean[2] - mean[0] for mean in means])) > BLUE_EXCESS
+
+
+def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
+    one = str | bytes | bytearray | memoryview | dict | Image.Image
+    return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
 
 
 def found_device(device: str | torch.device) -> torch.device:
@@ -237,12 +280,13 @@ def _chunks(items: Iterable, size: int) -> Iterator[list]:
 
 @dataclass(frozen=True)
 class _FoundFaces:
-    """A photo after detection: its size (width, height), faces and their crops."""
+    """A photo after detection: its size (width, height), faces, their crops, and notes on how it was read."""
 
     source: str | None
     size: tuple[int, int]
     faces: list[Face]
     crops: list[Image.Image]
+    notes: tuple[str, ...]
 
 
 Found = _FoundFaces | PhotoFailure

@@ -22,7 +22,8 @@ class FacePrediction:
     """
     One face.
 
-    box: left, top, right, bottom in pixels of the upright photo.
+    box: left, top, right, bottom in pixels of the photo, turned as its EXIF tag says.
+    turn: degrees, clockwise, by which the face stands turned in it: 0, 90, 180 or 270. The crop is upright.
     detector_score: the detector's own score; not comparable between detectors.
     labels: class names, in the model's order.
     primary, corrected: probabilities (N,) of l (Eq. 9) and L_final (Eq. 19).
@@ -47,6 +48,7 @@ class FacePrediction:
     landmarks: np.ndarray | None = None
     attention_map: np.ndarray | None = None
     crop: Image.Image | None = None
+    turn: int = 0
 
     def __repr__(self) -> str:
         box = tuple(map(round, self.box))
@@ -93,6 +95,7 @@ class FacePrediction:
         return {
             "box": list(self.box),
             "detector_score": self.detector_score,
+            "turn": self.turn,
             "label": self.label,
             "score": self.score,
             **{name: self.distribution(name) for name in (*DISTRIBUTIONS, "correction")},
@@ -107,7 +110,8 @@ class FacePrediction:
 class PhotoPrediction:
     """
     One photo: where it came from (None for an image given as such), its size upright in pixels, the detector that
-    looked for faces, and the faces, which may be none.
+    looked for faces, the faces, which may be none, the class names, in the model's order, and notes on what was done to
+    the photo, a sentence each.
     """
 
     source: str | None
@@ -115,6 +119,8 @@ class PhotoPrediction:
     height: int
     detector: str
     faces: list[FacePrediction]
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"PhotoPrediction(source={self.source!r}, size={self.width} x {self.height}, faces={self.faces})"
@@ -127,6 +133,7 @@ class PhotoPrediction:
             "height": self.height,
             "detector": self.detector,
             "faces": [face.to_dict() for face in self.faces],
+            "notes": list(self.notes),
         }
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -136,24 +143,24 @@ class PhotoPrediction:
 
 def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
     """
-    One row per face of all photos: source, face (number from 1) and what `face_row` gives, without the columns that
-    stay empty.
+    One row per face of all photos: source, face (number from 1) and `face_columns`, also where there is no face.
     """
     rows = [
         {"source": photo.source, "face": number} | face_row(face)
         for photo in photos
         for number, face in enumerate(photo.faces, start=1)
     ]
-    return pd.DataFrame(rows)
+    labels = next((item.labels for photo in photos for item in (photo, *photo.faces) if item.labels), ())
+    return pd.DataFrame(rows, columns=["source", "face", *face_columns(labels)])
 
 
 def face_row(face: FacePrediction) -> dict[str, Any]:
     """
-    A face as one row of a table: box, detector_score, label, score, one column per probability
+    A face as one row of a table: box, detector_score, turn, label, score, one column per probability
     (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...) that the model has.
     """
     row = dict(zip(("left", "top", "right", "bottom"), face.box))
-    row |= {"detector_score": face.detector_score, "label": face.label, "score": face.score}
+    row |= {"detector_score": face.detector_score, "turn": face.turn, "label": face.label, "score": face.score}
     for name in reversed(DISTRIBUTIONS):
         row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
     return row | {f"confidence_{name}": value for name, value in face.confidences.items()}
@@ -161,7 +168,7 @@ def face_row(face: FacePrediction) -> dict[str, Any]:
 
 def face_columns(labels: tuple[str, ...]) -> list[str]:
     """The columns of `face_row` of a model that has every part."""
-    columns = ["left", "top", "right", "bottom", "detector_score", "label", "score"]
+    columns = ["left", "top", "right", "bottom", "detector_score", "turn", "label", "score"]
     columns += [f"{name}_{label}" for name in reversed(DISTRIBUTIONS) for label in labels]
     return columns + [f"confidence_{name}" for name in PARTS]
 

@@ -7,13 +7,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset, Features
+from datasets import Image as DatasetImage
 from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification, pipeline
 
 from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor, PhotoError, PhotoFailure, faces_table
 from grefel_hf.faces.detection import NoDetector
 from grefel_hf.loading import BUNDLED_CHECKPOINT
-from grefel_hf.results import DISTRIBUTIONS
+from grefel_hf.results import DISTRIBUTIONS, face_columns
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,25 @@ def test_batching_across_photos_changes_nothing(predictor, astronaut, result):
 
 def test_no_face_is_a_result(predictor):
     result = predictor(Image.new("RGB", (64, 48), "white"))
-    assert result.faces == [] and result.to_dict()["faces"] == [] and result.to_dataframe().empty
+    table = result.to_dataframe()
+    assert result.faces == [] and result.to_dict()["faces"] == [] and table.empty
+    assert list(table.columns) == ["source", "face", *face_columns(predictor.labels)]
+
+
+def test_a_column_of_datasets_and_other_iterables_are_several_photos(predictor, astronaut, result):
+    column = Dataset.from_dict({"image": [astronaut, astronaut]}, features=Features({"image": DatasetImage()}))["image"]
+    for photos in (column, (photo for photo in (astronaut, astronaut)), (astronaut, astronaut)):
+        results = predictor(photos)
+        assert [photo.faces[0].label for photo in results] == ["happiness", "happiness"]
+
+
+def test_swapped_channels_are_told_or_turned(predictor, astronaut, result, caplog):
+    bgr = np.asarray(astronaut)[:, :, ::-1]
+    assert any("channel_order='bgr'" in note for note in predictor(bgr).notes) and "bluer than red" in caplog.text
+    caplog.clear()
+    told = predictor(bgr, channel_order="bgr")
+    assert told.notes == () and told.faces[0].corrected == pytest.approx(result.faces[0].corrected, abs=1e-6)
+    assert "bluer" not in caplog.text and not any("bluer" in note for note in predictor(np.asarray(astronaut)).notes)
 
 
 def test_an_unreadable_photo_raises_but_does_not_stop_a_stream(predictor, astronaut, tmp_path):

@@ -24,7 +24,8 @@ from PIL import Image
 from grefel_hf.faces.cropping import centering_eyes, crop_face, face_roll
 from grefel_hf.faces.detection import FaceDetector, create_detector
 from grefel_hf.faces.face import DetectorUnavailableError, Face
-from grefel_hf.faces.photos import find_photos, load_photo
+from grefel_hf.faces.folders import find_photos
+from grefel_hf.faces.photos import load_photo
 from grefel_train.data.contact_sheet import Tile, contact_sheet
 
 FACE_SIDE = 192  # to which a FER+ image is enlarged, in pixels

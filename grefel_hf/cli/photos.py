@@ -9,23 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ..files import write_text
 from ..loading import BUNDLED_CHECKPOINT
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..results import PhotoPrediction
 from .result_files import CsvFormat, JsonLinesFormat, ResultFile, model_name
+from .terminal import end_of, one_line, say
 
 INTERRUPTED = 130  # exit status, as shells have it for Ctrl-C
+GAP, LEAST_NAME = 2, 12  # cells between the columns of the table, and for the name of a photo
 
 
 def run_photos(
     args: argparse.Namespace,
     predictor: FacialExpressionPredictor,
-    files: list[Path],
+    files: list[Path | str],
     stop: threading.Event,
     messages: Console,
 ) -> int:
@@ -38,14 +42,12 @@ def run_photos(
     """
     if args.csv or args.jsonl:
         return _to_growing_file(args, predictor, files, stop, messages)
-    results = list(_predict(predictor, files, stop, messages))
+    results = list(_predict(args, predictor, files, stop, messages))
     photos = [result for result in results if isinstance(result, PhotoPrediction)]
     if stop.is_set():
-        messages.print(f"Stopped after {len(results)} of {counted(len(files), 'photo')}.", highlight=False)
+        say(messages, f"Stopped after {len(results)} of {counted(len(files), 'photo')}.")
     if args.json and stop.is_set():
-        messages.print(
-            f"{args.json} is not written: --jsonl and --csv keep what is done.", markup=False, highlight=False
-        )
+        say(messages, f"{args.json} is not written: --jsonl and --csv keep what is done.")
     elif args.json:
         write_text(args.json, json.dumps([photo.to_dict() for photo in photos], indent=2))
     else:
@@ -56,7 +58,7 @@ def run_photos(
 def _to_growing_file(
     args: argparse.Namespace,
     predictor: FacialExpressionPredictor,
-    files: list[Path],
+    files: list[Path | str],
     stop: threading.Event,
     messages: Console,
 ) -> int:
@@ -67,8 +69,8 @@ def _to_growing_file(
         left = [file for file in files if output.record(file) is None]
         if len(left) < len(files):
             done = counted(len(files) - len(left), "photo")
-            messages.print(f"{output.path} has {done} already, {len(left)} to go.", markup=False, highlight=False)
-        for result in _predict(predictor, left, stop, messages):
+            say(messages, f"{output.path} has {done} already, {len(left)} to go.")
+        for result in _predict(args, predictor, left, stop, messages):
             output.add(result)
     finally:
         output.close()
@@ -77,18 +79,22 @@ def _to_growing_file(
     empty = sum(record.was_read and not record.faces for record in records)
     summary = f"{counted(sum(record.faces for record in records), 'face')} in {counted(len(records), 'photo')}"
     details = f"{empty} without a face, {unread} not read"
-    messages.print(f"{output.path}: {summary} ({details})", markup=False, highlight=False)
+    say(messages, f"{output.path}: {summary} ({details})")
     if stop.is_set():
         rest = counted(len(files) - len(records), "photo")
-        messages.print(f"Stopped with {rest} to go: the same command goes on from here.", highlight=False)
+        say(messages, f"Stopped with {rest} to go: the same command goes on from here.")
         return INTERRUPTED
     return int(unread > 0)
 
 
 def _predict(
-    predictor: FacialExpressionPredictor, files: list[Path], stop: threading.Event, messages: Console
+    args: argparse.Namespace,
+    predictor: FacialExpressionPredictor,
+    files: list[Path | str],
+    stop: threading.Event,
+    messages: Console,
 ) -> Iterator[PhotoPrediction | PhotoFailure]:
-    """Results until `stop` is set; files that cannot be read are reported on `messages`."""
+    """Results until `stop` is set; what cannot be read, or not as it is, is reported on `messages`."""
     if len(files) > 1:
         share_cores()
     columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -97,9 +103,12 @@ def _predict(
         task = progress.add_task("photos", total=len(files))
         # Files stop coming when the user stops; those under way come out.
         wanted = (file for file in files if not stop.is_set())
-        for result in predictor.stream(wanted, keep_crops=False):
+        for result in predictor.stream(wanted, keep_crops=False, max_pixels=round(args.max_megapixels * 1e6)):
             if isinstance(result, PhotoFailure):
-                messages.print(f"not read: {result.error}", style="red", markup=False)
+                say(messages, f"not read: {one_line(result.error)}", "red")
+            else:
+                for note in result.notes:
+                    say(messages, f"{result.source}: {note}", "dim")
             yield result
             progress.advance(task)
 
@@ -117,30 +126,47 @@ def share_cores():
 
 
 def print_table(photos: list[PhotoPrediction], console: Console):
-    """One line per face: the corrected label, the primary one, and the confidences of both."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("photo", "face", "expression", "", "primary", "", "confidence", "runner-up", ""):
-        table.add_column(column, justify="right" if column in ("face", "", "confidence") else "left")
-    for photo in photos:
-        if not photo.faces:
-            table.add_row(photo.source, "-", "no face found")
-        for number, face in enumerate(photo.faces, start=1):
-            primary = face.labels[int(face.primary.argmax())]
-            second = int(face.corrected.argsort()[-2])
-            table.add_row(
+    """
+    One line per face: the corrected label, the primary one, and the confidences of both. Where the console is narrow,
+    the beginnings of the photos' names give way.
+    """
+    columns = ("photo", "face", "expression", "", "primary", "", "confidence", "runner-up", "")
+    rows = [row for photo in photos for row in _rows(photo)]
+    others = sum(max(map(cell_len, cells)) for cells in list(zip(columns, *rows))[1:])
+    room = max(LEAST_NAME, console.width - others - GAP * (len(columns) - 1))
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for column in columns:
+        justify = "right" if column in ("face", "", "confidence") else "left"
+        table.add_column(column, justify=justify, no_wrap=column == "photo")
+    for name, *cells in rows:
+        table.add_row(Text(end_of(name, room)), *map(Text, cells))
+    console.print(table)
+    faces = sum(len(photo.faces) for photo in photos)
+    say(console, f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", "dim")
+
+
+def _rows(photo: PhotoPrediction) -> list[list[str]]:
+    """The cells of a photo's lines."""
+    if not photo.faces:
+        return [[photo.source, "-", "no face found", *[""] * 6]]
+    rows = []
+    for number, face in enumerate(photo.faces, start=1):
+        primary = int(face.primary.argmax())
+        second = int(face.corrected.argsort()[-2:][0])
+        rows.append(
+            [
                 photo.source if number == 1 else "",
                 str(number),
                 face.label,
                 f"{face.score:.0%}",
-                primary,
+                face.labels[primary],
                 f"{face.primary.max():.0%}",
                 f"{face.confidences['corrected']:.2f}",
                 face.labels[second],
                 f"{face.corrected[second]:.0%}",
-            )
-    console.print(table)
-    faces = sum(len(photo.faces) for photo in photos)
-    console.print(f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", style="dim", highlight=False)
+            ]
+        )
+    return rows
 
 
 def counted(count: int, noun: str) -> str:

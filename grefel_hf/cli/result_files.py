@@ -9,14 +9,17 @@ import contextlib
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..faces.links import is_link
 from ..loading import checkpoint_digest
 from ..predictor import PhotoFailure
 from ..results import PhotoPrediction, face_columns, face_row
+from .terminal import one_line, visible
 
 
 class ResultFileError(ValueError):
@@ -45,12 +48,12 @@ class CsvFormat:
         self.header = self._text([dict(zip(self.columns, self.columns))])
 
     def text(self, photo: PhotoPrediction, origin: dict[str, str]) -> str:
-        shared = {"source": printable(photo.source), "faces": len(photo.faces), **origin}
+        shared = {"source": visible(photo.source), "faces": len(photo.faces), **origin}
         faces = [shared | {"face": number} | face_row(face) for number, face in enumerate(photo.faces, start=1)]
         return self._text(faces or [shared | {"face": 0}])
 
     def failure_text(self, failure: PhotoFailure, origin: dict[str, str]) -> str:
-        return self._text([{"source": printable(failure.source), "error": one_line(failure.error), **origin}])
+        return self._text([{"source": visible(failure.source), "error": one_line(failure.error), **origin}])
 
     def records(self, file: io.BufferedIOBase) -> Iterator[tuple[int, Record]]:
         """Each photo that is there whole, with the position at which it ends. Raises ValueError for other contents."""
@@ -73,10 +76,10 @@ class JsonLinesFormat:
     start = b'{"source": '
 
     def text(self, photo: PhotoPrediction, origin: dict[str, str]) -> str:
-        return json.dumps(photo.to_dict() | origin | {"source": printable(photo.source)}) + "\n"
+        return json.dumps(photo.to_dict() | origin | {"source": visible(photo.source)}) + "\n"
 
     def failure_text(self, failure: PhotoFailure, origin: dict[str, str]) -> str:
-        return json.dumps({"source": printable(failure.source), "error": one_line(failure.error), **origin}) + "\n"
+        return json.dumps({"source": visible(failure.source), "error": one_line(failure.error), **origin}) + "\n"
 
     def records(self, file: io.BufferedIOBase) -> Iterator[tuple[int, Record]]:
         """Each line that is there whole, with the position at which it ends. Raises ValueError for other contents."""
@@ -109,11 +112,15 @@ class ResultFile:
     def __init__(self, path: Path, form: CsvFormat | JsonLinesFormat, detector: str, model: str, overwrite: bool):
         self.path, self.form = path, form
         self.origin = {"detector": detector, "model": model}
-        self.records: dict[str, Record] = {}
-        whole = 0 if overwrite else self._read()
+        self.records: dict[str, Record] = {}  # by `_key` of their source
         self._file = path.open("ab", buffering=0)
-        self._file.truncate(whole)
-        if not whole:
+        try:
+            self._lock()
+            self._file.truncate(0 if overwrite else self._read())
+        except BaseException:
+            self._file.close()
+            raise
+        if not path.stat().st_size:
             self._append(form.header)
 
     def add(self, result: PhotoPrediction | PhotoFailure):
@@ -123,14 +130,24 @@ class ResultFile:
         else:
             self._append(self.form.text(result, self.origin))
         faces = 0 if isinstance(result, PhotoFailure) else len(result.faces)
-        source = printable(result.source)
-        self.records[source] = Record(source, faces, not isinstance(result, PhotoFailure), **self.origin)
+        source = visible(result.source)
+        self.records[_key(source)] = Record(source, faces, not isinstance(result, PhotoFailure), **self.origin)
 
-    def record(self, photo: Path) -> Record | None:
-        return self.records.get(printable(str(photo)))
+    def record(self, photo: Path | str) -> Record | None:
+        return self.records.get(_key(visible(str(photo))))
 
     def close(self):
         self._file.close()
+
+    def _lock(self):
+        """One run writes; the system lets go of the file when the run ends, however it does."""
+        with contextlib.suppress(ImportError):  # Windows has no such locks
+            import fcntl
+
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ResultFileError(f"{self.path} is being written by another run: wait for it.") from error
 
     def _append(self, text: str):
         rest = memoryview(text.encode())
@@ -154,7 +171,7 @@ class ResultFile:
                 for end, record in self.form.records(file):
                     if {"detector": record.detector, "model": record.model} != self.origin:
                         raise ResultFileError(self._refusal(f"it was made with {record.detector} and {record.model}"))
-                    self.records[record.source] = record
+                    self.records[_key(record.source)] = record
                     whole = len(header) + end
             except ResultFileError:
                 raise
@@ -177,13 +194,9 @@ def model_name(model: str) -> str:
     return f"{name}@{checkpoint_digest(model)[:12]}"
 
 
-def printable(source: str) -> str:
-    """A file name as UTF-8 can hold it: bytes that are no text become escapes."""
-    return source.encode("utf-8", "backslashreplace").decode()
-
-
-def one_line(error: Exception) -> str:
-    return printable(" ".join(str(error).split()))
+def _key(source: str) -> str:
+    """The same for every name of a file: relative, absolute, through a dot."""
+    return source if is_link(source) else os.path.abspath(source)
 
 
 def _csv_rows(file: io.BufferedIOBase) -> Iterator[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""The command line on a video: timelines as CSV, an annotated copy, or a table of the persons."""
+"""The command line on videos: timelines as CSV, an annotated copy, or a table of the persons."""
 
 import argparse
 import csv
@@ -12,54 +12,104 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ..files import whole_file
 from ..predictor import FacialExpressionPredictor
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
-from ..video.reader import VideoReader
+from ..video.reader import VideoError, VideoReader
 from ..video.writer import check_container, write_annotated
 from .photos import INTERRUPTED, counted
+from .terminal import one_line, say, visible
 
 
-def run_video(
-    args: argparse.Namespace, predictor: FacialExpressionPredictor, stop: threading.Event, messages: Console
+def run_videos(
+    args: argparse.Namespace,
+    predictor: FacialExpressionPredictor,
+    files: list[Path],
+    stop: threading.Event,
+    messages: Console,
 ) -> int:
     """
-    Analyse and write what the flags ask for; gives the exit status.
+    Analyse one video after the other and write what the flags ask for; gives the exit status.
 
     Raises:
-        VideoError: the video cannot be read, or the copy not be written.
+        VideoError: the only video cannot be read, or its copy not be written.
         OSError: the CSV cannot be written.
     """
-    if args.annotated:
-        check_container(args.annotated)
+    copies = _copies(args.annotated, files)
+    problems = 0
+    with open_whole(args.csv) as table:
+        writer = None
+        if table:
+            columns = ["source", *timeline_columns(predictor.labels)]
+            writer = csv.DictWriter(table, columns, lineterminator="\n")
+            writer.writeheader()
+        for file in files:
+            if stop.is_set():
+                break
+            try:
+                problems += _run_video(args, predictor, file, copies.get(file), writer, stop, messages)
+            except VideoError as error:
+                if len(files) == 1:
+                    raise
+                say(messages, f"not read: {one_line(error)}", "red")
+                problems += 1
+    if stop.is_set():
+        say(messages, "Stopped early: what was done is written.")
+        return INTERRUPTED
+    return int(problems > 0)
+
+
+def _copies(annotated: Path | None, files: list[Path]) -> dict[Path, Path]:
+    """Where the copy of each video goes: of several into the folder that `annotated` names. Raises VideoError."""
+    if annotated is None:
+        return {}
+    if len(files) == 1 and not annotated.is_dir():
+        check_container(annotated)
+        return {files[0]: annotated}
+    if annotated.exists() and not annotated.is_dir() or annotated.suffix:
+        raise VideoError(f"{annotated} would hold the copies of {len(files)} videos: name a folder")
+    copies = {file: annotated / f"{file.stem}.annotated.mp4" for file in files}
+    if len(set(copies.values())) < len(files):
+        raise VideoError("several videos have one name: annotate them in separate runs")
+    annotated.mkdir(parents=True, exist_ok=True)
+    return copies
+
+
+def _run_video(
+    args: argparse.Namespace,
+    predictor: FacialExpressionPredictor,
+    file: Path,
+    copy: Path | None,
+    writer: csv.DictWriter | None,
+    stop: threading.Event,
+    messages: Console,
+) -> bool:
+    """One video; whether a part of it could not be read."""
+    if copy and copy.exists() and not args.overwrite:
+        raise VideoError(f"{copy} exists: choose another file, or replace it with --overwrite.")
     summary = Summary(predictor.labels)
-    with VideoReader(args.video) as video, open_whole(args.csv) as table:
+    with VideoReader(file) as video:
         frames = analyse_video(
             video,
             predictor,
             stride=args.stride,
             smoothing=args.smoothing,
-            every_frame=bool(args.annotated),
+            every_frame=copy is not None,
             should_stop=stop.is_set,
         )
-        if args.annotated:
-            frames = write_annotated(frames, args.annotated, video)
-        if table:
-            writer = csv.DictWriter(table, timeline_columns(predictor.labels), lineterminator="\n")
-            writer.writeheader()
+        if copy:
+            frames = write_annotated(frames, copy, video)
         for frame in with_progress(frames, video, messages):
             summary.add(frame)
-            if table:
-                writer.writerows(timeline_rows(frame))
+            if writer:
+                writer.writerows({"source": visible(file)} | row for row in timeline_rows(frame))
     if not (args.csv or args.annotated):
         summary.print_table(Console())
     what = f"{counted(len(summary.seconds), 'person')} in {counted(summary.frames, 'analysed frame')}"
-    messages.print(f"{args.video}: {what}, {summary.end:.1f} s", markup=False, highlight=False)
-    if stop.is_set():
-        messages.print("Stopped early: what was done is written.")
-        return INTERRUPTED
-    return int(video.problem is not None)
+    say(messages, f"{file}: {what}, {summary.end:.1f} s")
+    return video.problem is not None
 
 
 class Summary:
@@ -90,7 +140,7 @@ class Summary:
         for person, (first, last) in self.seconds.items():
             mean = self._sums[person] / self._counts[person]
             top = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
-            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(self._counts[person]), top)
+            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(self._counts[person]), Text(visible(top)))
         console.print(table)
 
 

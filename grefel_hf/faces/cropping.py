@@ -6,7 +6,7 @@ Coordinates are continuous: the pixel (column i, row j) covers [i, i + 1) x [j, 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -76,6 +76,9 @@ def crop_transform(
     Raises:
         ValueError: no geometry is known for `face.detector`, or `size` or `margin` is not positive.
     """
+    if face.turn:
+        back, upright = _upright(face)
+        return back @ crop_transform(upright, size=size, margin=margin, geometry=geometry)
     if margin <= 0 or (size is not None and size < 1):
         raise ValueError(f"size and margin must be positive, got size={size}, margin={margin}")
     if face.detector == "none" and geometry is None:
@@ -130,6 +133,16 @@ def crop_face(
     return warp(image, matrix, pixels)
 
 
+def _upright(face: Face) -> tuple[np.ndarray, Face]:
+    """A turned face in a system of coordinates in which it is upright, and the way (2, 2) from there to the photo."""
+    cos, sin = round(math.cos(math.radians(face.turn))), round(math.sin(math.radians(face.turn)))
+    back = np.array([[cos, -sin], [sin, cos]])  # y goes down, so that this turns clockwise
+    corners = np.reshape(face.box, (2, 2)) @ back  # the inverse is the transpose
+    box = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+    eyes = face.eyes and tuple(tuple(eye) for eye in (np.array(face.eyes) @ back).tolist())
+    return back, replace(face, box=box, eyes=eyes, turn=0)
+
+
 def warp(image: Image.Image, matrix: np.ndarray, size: int) -> Image.Image:
     """
     Resample a square out of a picture.
@@ -170,7 +183,7 @@ def _eyes_apart(face: Face, least: float) -> np.ndarray | None:
     if face.eyes is None:
         return None
     eyes = np.array(face.eyes, dtype=np.float64)
-    if math.dist(*eyes) < least * _box_size(face) or abs(_slope(eyes)) > MAX_ROLL:
+    if math.dist(*eyes) < least * face.size or abs(_slope(eyes)) > MAX_ROLL:
         return None
     return eyes
 
@@ -181,18 +194,13 @@ def _slope(eyes: np.ndarray) -> float:
     return math.degrees(math.atan2(down, across))
 
 
-def _box_size(face: Face) -> float:
-    left, top, right, bottom = face.box
-    return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
-
-
 def _crop_square(face: Face, margin: float, geometry: CropGeometry | None) -> tuple[tuple[float, float], float]:
     """Centre (x, y) and side of the crop, in pixels of the photo."""
     if geometry is None:
         if face.detector not in GEOMETRIES:
             raise ValueError(f"no crop geometry for the detector {face.detector!r}: pass one (have {list(GEOMETRIES)})")
         geometry = GEOMETRIES[face.detector]
-    side = geometry.scale * _box_size(face)
+    side = geometry.scale * face.size
     eyes = centering_eyes(face)
     if eyes is not None and geometry.eye_shift is not None:
         start, shift = eyes.mean(axis=0), geometry.eye_shift

@@ -40,7 +40,7 @@ class NoDetector:
         return [Face((0.0, 0.0, float(image.width), float(image.height)), 1.0, detector=self.name)]
 
 
-def create_detector(name: str = "auto") -> FaceDetector:
+def create_detector(name: str = "auto", *, min_score: float | None = None, min_face: float = 0.0) -> FaceDetector:
     """
     Make a detector by name.
 
@@ -48,6 +48,9 @@ def create_detector(name: str = "auto") -> FaceDetector:
         name: "yunet", "hog", "none", or "auto": YuNet when its weights are at hand (the file that the environment
             variable GREFEL_YUNET names, or the Hub's cache) or can be fetched within a few seconds, else HOG; which
             one it took and why is logged once.
+        min_score: least score of a face, between 0 and 1; None for the detector's own. Scores of different detectors
+            do not compare.
+        min_face: least side of a face's box in pixels: the root of its area.
 
     Raises:
         ValueError: another name.
@@ -58,19 +61,33 @@ def create_detector(name: str = "auto") -> FaceDetector:
     if name == "none":
         return NoDetector()
     if name == "hog":
-        return HogDetector()
-    if name == "yunet":
-        return YuNetDetector(yunet_weights())
-    return _best_detector()
+        detector = HogDetector(min_score)
+    elif name == "yunet":
+        detector = YuNetDetector(yunet_weights(), min_score)
+    else:
+        detector = _best_detector(min_score)
+    return LargeFaces(detector, min_face) if min_face > 0 else detector
 
 
-def _best_detector() -> FaceDetector:
+class LargeFaces:
+    """A detector that gives the faces of at least so many pixels only."""
+
+    def __init__(self, detector: FaceDetector, least: float):
+        self._detector, self._least = detector, least
+        self.name = detector.name
+
+    def detect(self, image: Image.Image) -> list[Face]:
+        """As `FaceDetector.detect`."""
+        return [face for face in self._detector.detect(image) if face.size >= self._least]
+
+
+def _best_detector(min_score: float | None) -> FaceDetector:
     configured = configured_weights()  # a wrong setting is reported, not passed over
     try:
         path = configured or cached_weights() or fetch_in_time()
-        detector: FaceDetector = YuNetDetector(path)
+        detector: FaceDetector = YuNetDetector(path, min_score)
     except DetectorUnavailableError as reason:
-        detector = HogDetector()
+        detector = HogDetector(min_score)
         log_once(logging.WARNING, f"face detector: HOG, which finds frontal faces only, because {reason}")
     else:
         log_once(logging.INFO, f"face detector: YuNet, its weights are at hand ({path})")

@@ -1,6 +1,7 @@
 """What detectors give: faces in a photo, in reading order, each once."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 Box = tuple[float, float, float, float]
@@ -19,14 +20,22 @@ class Face:
     Attributes:
         box: left, top, right, bottom; may reach beyond the photo.
         score: the detector's own certainty in [0, 1], comparable within one detector only.
-        eyes: the eye on the left of the picture, then the one on the right, as (x, y); None if not given.
+        eyes: the eye on the left of the upright face, then the one on the right, as (x, y); None if not given.
         detector: name of the detector whose convention `box` follows (how much of the head it spans).
+        turn: degrees, clockwise, by which the face stands turned in the photo: 0, 90, 180 or 270.
     """
 
     box: Box
     score: float
     eyes: tuple[Point, Point] | None = None
     detector: str = "yunet"
+    turn: int = 0
+
+    @property
+    def size(self) -> float:
+        """The side of a square as large as the box, in pixels."""
+        left, top, right, bottom = self.box
+        return math.sqrt(max(right - left, 0.0) * max(bottom - top, 0.0))
 
 
 def reading_order(faces: Iterable[Face]) -> list[Face]:
@@ -34,10 +43,10 @@ def reading_order(faces: Iterable[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3], -face.score))
 
 
-def without_overlaps(faces: Iterable[Face]) -> list[Face]:
-    """Drop each face that covers, or is covered by, most of a face with a better score."""
+def without_overlaps(faces: Iterable[Face], certainty: Callable[[Face], float] = lambda face: face.score) -> list[Face]:
+    """Drop each face that covers, or is covered by, most of a more certain face."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
+    for face in sorted(faces, key=certainty, reverse=True):
         if all(overlap(face.box, other.box) < 0.5 for other in kept):
             kept.append(face)
     return kept

@@ -1,142 +1,319 @@
-"""Reading photos: anything that may hold a picture in, an upright 8-bit RGB image out."""
+"""Reading photos: anything that may hold a picture in, an upright 8-bit RGB image and what was done to it out."""
 
+import base64
+import binascii
+import io
 import os
-from collections.abc import Iterable
+import re
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-MAX_PIXELS = 100_000_000  # refused above this, from the header: a decompression bomb
+from ..media import HEAD_BYTES, kind_of
+from ..model.pixels import to_rgb
+from .arrays import is_array, picture_of
+from .links import LinkError, fetch, is_link
+
+MAX_PIXELS = 100_000_000  # decoded at most, known from the header: more would be a decompression bomb
+# Photos of more than this that can be read at 1/2, 1/4 or 1/8 of their size are; their header may promise so many times
+# `max_pixels`.
+REDUCE_PIXELS, REDUCIBLE = 50_000_000, 4
+# A progressive JPEG is gone through once per scan: cameras make about ten, bombs hundreds.
+FREE_SCANS, SCANNED_PIXELS = 16, 1_500_000_000
+# What is decoded in Python, or as slowly, may have this share of the pixels.
+SLOW_SHARE, SLOW_FORMATS = 1 / 16, {"JPEG2000"}
+LEAST_READ = 0.5  # share of the rows of a truncated photo that must be there
 
 # Pillow only recognises these, or needs an outside program (Ghostscript for EPS) to decode them.
 _NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+_JPEGS = {"JPEG", "MPO"}
+_ANIMATED = {"GIF", "PNG", "WEBP"}
+_DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*?(;base64)?,", re.IGNORECASE)
 
-PhotoSource = str | os.PathLike | Image.Image | np.ndarray
+# A dict is an undecoded image of a `datasets` column: {"bytes": ..., "path": ...}.
+PhotoSource = str | os.PathLike | bytes | IO[bytes] | Image.Image | np.ndarray | dict
 
 
 class PhotoError(ValueError):
     """A photo that cannot be read; the message names it and says what to do."""
 
 
-def load_photo(source: PhotoSource) -> Image.Image:
-    """Read one photo.
+@dataclass(frozen=True)
+class Photo:
+    """
+    image: upright, mode "RGB".
+    notes: what was done to it that a reader of the results should know, a sentence each.
+    """
+
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def load_photo(source: PhotoSource, *, channel_order: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The image of `read_photo`."""
+    return read_photo(source, channel_order=channel_order, max_pixels=max_pixels).image
+
+
+def read_photo(source: PhotoSource, *, channel_order: str | None = None, max_pixels: int = MAX_PIXELS) -> Photo:
+    """
+    Read one photo.
 
     Args:
-        source: a path, a PIL image, or an array of shape (H, W), (H, W, 1), (H, W, 3) or
-            (H, W, 4), uint8 or floating point in [0, 1].
+        source: a path, a link (http, https), a data URI, the bytes of a file or an open one, a PIL image, a row of a
+            `datasets` column, or an array or tensor of shape (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels,
+            uint8, uint16 or floating point in [0, 1].
+        channel_order: of an array: "rgb", also if None, or "bgr" as OpenCV has it.
+        max_pixels: the most that is decoded. JPEGs of up to four times as many are read at reduced size.
 
     Returns:
-        The picture as mode "RGB": turned upright by its EXIF tag, transparency laid on white,
-        deeper greyscale brought to 8 bits, the first frame of an animation.
+        The picture as mode "RGB": turned upright by its EXIF tag, transparency laid on white, deeper greyscale brought
+        to 8 bits, the first frame of an animation, what is there of one whose end is missing.
 
     Raises:
-        PhotoError: the file is missing, a folder, empty, no image, truncated or too large, or
-            the array has a shape, type or range that is not listed above.
+        PhotoError: the file is missing, a folder, empty, no image, largely missing or too large, or the array has a
+            shape, type or range that is not listed above.
     """
+    if isinstance(source, dict):
+        source = _of_dataset(source)
     if isinstance(source, Image.Image):
-        return _to_upright_rgb(source, "the image")
-    if isinstance(source, np.ndarray):
-        return _to_upright_rgb(_image_from_array(source), "the array")
+        return _decoded(source, "the image", max_pixels)
+    if is_array(source):
+        try:
+            picture, notes = picture_of(source, channel_order)
+        except ValueError as error:
+            raise PhotoError(str(error)) from error
+        photo = _decoded(picture, "the array", max_pixels)
+        return Photo(photo.image, (*photo.notes, *notes))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), "the file given as bytes", max_pixels)
+    if hasattr(source, "read"):
+        return _from_bytes(_content(source), "the open file", max_pixels)
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        return _from_bytes(_of_data_uri(source), "the data URI", max_pixels)
+    if is_link(source):
+        try:
+            return _from_bytes(fetch(source), source, max_pixels)
+        except LinkError as error:
+            raise PhotoError(str(error)) from error
     if isinstance(source, str | os.PathLike):
-        return _load_file(Path(source))
-    raise PhotoError(f"cannot read a {type(source).__name__} as a photo: pass a path, a PIL image or an array")
+        return _from_file(Path(source), max_pixels)
+    raise PhotoError(
+        f"cannot read a {type(source).__name__} as a photo: pass a path, a link, bytes, a PIL image or an array"
+    )
 
 
-def find_photos(paths: Iterable[str | os.PathLike]) -> list[Path]:
-    """List the photos that `paths` name.
-
-    Args:
-        paths: files and folders. A file is kept whatever its suffix; a folder gives the files
-            below it that have an image suffix, sorted, without hidden ones.
-
-    Returns:
-        The files in the order of `paths`, each once.
-
-    Raises:
-        PhotoError: a path does not exist, or a folder cannot be listed.
-    """
-    found: dict[Path, None] = {}  # a dict keeps the order
-    for path in map(Path, paths):
-        if not _exists(path):
-            raise PhotoError(f"{path} does not exist: check the spelling")
-        for file in _photos_below(path) if path.is_dir() else [path]:
-            found.setdefault(file)
-    return list(found)
+def source_name(source: PhotoSource) -> str | None:
+    """Where a photo comes from, as results name it; None for one that was given as such."""
+    if isinstance(source, dict):
+        return source.get("path")
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        return None
+    return str(source) if isinstance(source, str | os.PathLike) else None
 
 
 def image_suffixes() -> set[str]:
     """Lower-case suffixes, with the dot, of the files that `load_photo` can decode."""
-    formats = set(_decodable_formats())
+    formats = {*decodable_formats(), "MPO"}  # which Pillow opens as JPEG
     return {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
 
 
-def _decodable_formats() -> list[str]:
+def decodable_formats() -> list[str]:
+    """Names of the formats that `Image.open` is to try."""
+    _register_heif()
     Image.init()
     return [name for name in Image.OPEN if name not in _NOT_DECODED]
 
 
-def _exists(path: Path) -> bool:
+@cache
+def _register_heif():
+    """HEIC and HEIF, phones' own format, which Pillow reads with a plugin."""
     try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long, say
-        return False
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
 
 
-def _photos_below(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise PhotoError(f"{error.filename} cannot be listed: {error.strerror}") from error
-
-    suffixes = image_suffixes()
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(parent, name) for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-        ]
-    return sorted(files)
+def _of_dataset(row: dict) -> PhotoSource:
+    content = row.get("bytes") or row.get("path")
+    if content is None:
+        raise PhotoError("a dict is not a photo unless it has 'bytes' or a 'path', as `datasets` has them")
+    return content
 
 
-def _load_file(path: Path) -> Image.Image:
-    if not _exists(path):
-        raise PhotoError(f"{path} does not exist: check the spelling")
+def _of_data_uri(uri: str) -> bytes:
+    start = _DATA_URI.match(uri[:200])
+    if not start or not start[2]:
+        raise PhotoError("the data URI is not in base64: pass data:image/...;base64,...")
+    try:
+        return base64.b64decode(re.sub(r"\s", "", uri[start.end() :]), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PhotoError(f"the data URI is damaged ({error}): copy it again") from error
+
+
+def _content(file: Any) -> bytes:
+    try:
+        if file.seekable():
+            file.seek(0)
+        content = file.read()
+    except Exception as error:  # of whatever object it is
+        raise PhotoError(f"the open file cannot be read ({error}): pass its path") from error
+    if not isinstance(content, bytes):
+        raise PhotoError("the open file gives text: open it in binary mode")
+    return content
+
+
+def _from_file(path: Path, max_pixels: int) -> Photo:
+    name = str(path) if len(str(path)) <= 1000 else f"{str(path)[:80]}..."
+    if not path_exists(path):
+        raise PhotoError(f"{name} does not exist: check the spelling")
     if path.is_dir():
-        raise PhotoError(f"{path} is a folder: pass a photo, or list its photos with find_photos")
+        raise PhotoError(f"{name} is a folder: pass a photo, or list its photos with find_photos")
     if not path.is_file():  # opening a pipe would wait for ever
-        raise PhotoError(f"{path} is not an ordinary file: pass a photo")
+        raise PhotoError(f"{name} is not an ordinary file: pass a photo")
     try:
-        if path.stat().st_size == 0:
-            raise PhotoError(f"{path} is empty: copy or download it again")
-        with Image.open(path, formats=_decodable_formats()) as image:
-            return _to_upright_rgb(image, str(path))
+        with path.open("rb") as file:
+            return _from_stream(file, name, max_pixels)
+    except PermissionError as error:
+        raise PhotoError(f"{name} cannot be opened: check its permissions") from error
+
+
+def _from_bytes(content: bytes, name: str, max_pixels: int) -> Photo:
+    return _from_stream(io.BytesIO(content), name, max_pixels)
+
+
+def _from_stream(file: IO[bytes], name: str, max_pixels: int) -> Photo:
+    head = file.read(HEAD_BYTES)
+    if not head:
+        raise PhotoError(f"{name} is empty: copy or download it again")
+    file.seek(0)
+    try:
+        with Image.open(file, formats=decodable_formats()) as image:
+            return _decoded(image, name, max_pixels)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(_too_large(str(path))) from error
+        raise PhotoError(_too_large(name, max_pixels)) from error
     except Image.UnidentifiedImageError as error:
-        raise PhotoError(f"{path} is not an image that can be read: convert it to JPEG or PNG") from error
-    except PermissionError as error:
-        raise PhotoError(f"{path} cannot be opened: check its permissions") from error
+        raise PhotoError(_unknown(name, head)) from error
     except Exception as error:  # decoders raise many types on a damaged header
-        raise PhotoError(f"{path} is damaged ({error}): copy or download it again") from error
+        raise PhotoError(f"{name} is damaged ({_line(error)}): copy or download it again") from error
 
 
-def _to_upright_rgb(image: Image.Image, name: str) -> Image.Image:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise PhotoError(_too_large(name, f" ({width} x {height})"))
-    if width == 0 or height == 0:
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _unknown(name: str, head: bytes) -> str:
+    kind = kind_of(head)
+    if head[4:8] == b"ftyp" and kind == "photo" and "HEIF" not in Image.OPEN:
+        return f"{name} is in a format of phones (HEIC) that needs pillow-heif: pip install pillow-heif"
+    if kind == "video":
+        return f"{name} is a video, not a photo: analyse it as one"
+    return f"{name} is not an image that can be read: convert it to JPEG or PNG"
+
+
+def _decoded(image: Image.Image, name: str, max_pixels: int) -> Photo:
+    notes = []
+    size = image.size
+    _check_cost(image, name, max_pixels)
+    if _reduce(image, max_pixels):
+        notes.append(f"read at {image.width} x {image.height} instead of its {size[0]} x {size[1]} pixels")
+    if image.format in _ANIMATED and getattr(image, "is_animated", False):
+        notes.append("the first picture of several")
+    image, missing = _loaded(image, name)
+    if missing is not None:
+        notes.append("damaged: its end is missing" + (f", {missing:.0%} of its rows" if missing >= 0.005 else ""))
+    try:
+        return Photo(to_rgb(_turn_upright(image)), tuple(notes))
+    except ValueError as error:
+        raise PhotoError(f"{name} cannot be shown: {error}") from error
+
+
+def _check_cost(image: Image.Image, name: str, max_pixels: int):
+    """Raises PhotoError, from the header, for what would take too much memory or time."""
+    pixels = image.width * image.height
+    if pixels == 0:
         raise PhotoError(f"{name} has no pixels: pass a photo")
+    most = max_pixels
+    if image.format in SLOW_FORMATS or any(tile[0] in Image.DECODERS for tile in getattr(image, "tile", ())):
+        most = round(max_pixels * SLOW_SHARE)
+    elif image.format in _JPEGS and not image.info.get("progressive"):  # which keeps everything until it is shown
+        most = max_pixels * REDUCIBLE
+    if pixels > most:
+        raise PhotoError(_too_large(name, most, f" ({image.width} x {image.height})"))
+    if image.format in _JPEGS and image.info.get("progressive"):
+        scans = _count_scans(image)
+        if scans > FREE_SCANS and scans * pixels > SCANNED_PIXELS:
+            raise PhotoError(f"{name} is written in {scans} passes, which would take too long: save it anew")
+
+
+def _count_scans(image: Image.Image) -> int:
+    file = image.fp
+    if file is None:  # loaded already
+        return 0
+    position = file.tell()
+    file.seek(0)
+    scans = file.read().count(b"\xff\xda")
+    file.seek(position)
+    return scans
+
+
+def _reduce(image: Image.Image, max_pixels: int) -> bool:
+    """Have a large JPEG decoded at 1/2, 1/4 or 1/8 of its size, which is quick."""
+    most = min(max_pixels, REDUCE_PIXELS)
+    width, height = image.size
+    if width * height <= most or image.format not in _JPEGS or not getattr(image, "tile", ()):
+        return False
+    factor = next((factor for factor in (2, 4) if width * height <= most * factor**2), 8)
+    image.draft(None, (max(1, width // factor), max(1, height // factor)))
+    return image.size != (width, height)
+
+
+def _loaded(image: Image.Image, name: str) -> tuple[Image.Image, float | None]:
+    """The image with its pixels, and of one whose end is missing the share of rows that is not there."""
     try:
         image.load()
+        return image, None
     except Exception as error:  # decoders raise many types on damaged data
-        raise PhotoError(f"{name} is truncated or damaged ({error}): copy or download it again") from error
-    return _to_rgb(_turn_upright(image), name)
+        reason = error
+    rest = _rest(image)
+    if rest is not None and (missing := _missing_rows(rest)) <= 1 - LEAST_READ:
+        return rest, missing
+    raise PhotoError(f"{name} is truncated or damaged ({_line(reason)}): copy or download it again") from reason
 
 
-def _too_large(name: str, size: str = "") -> str:
-    limit = f"{MAX_PIXELS / 1e6:g} megapixels"
-    return f"{name} is too large{size}, the limit is {limit}: scale it down"
+def _rest(image: Image.Image) -> Image.Image | None:
+    """What there is of an image that cannot be read to its end; None if nothing is."""
+    try:
+        if image.format in _JPEGS and image.fp is not None:
+            image.fp.seek(0)
+            size = image.size
+            # With an end of image libjpeg makes up what comes before it.
+            again = Image.open(io.BytesIO(image.fp.read() + b"\xff\xd9"), formats=["JPEG"])
+            again.draft(None, size)
+            again.load()
+            return again
+        return image._new(image.im)  # what was decoded until the error
+    except Exception:
+        return None
+
+
+def _missing_rows(image: Image.Image) -> float:
+    """Share of the rows that have one value, as those do that decoders never came to."""
+    rows = np.asarray(image).reshape(image.height, image.width, -1)
+    return float((rows == rows[:, :1]).all(axis=(1, 2)).mean())
+
+
+def _too_large(name: str, most: int, size: str = "") -> str:
+    return (
+        f"{name} is too large{size}, the limit is {most / 1e6:g} megapixels: scale it down, or raise the limit "
+        "(max_pixels, --max_megapixels)"
+    )
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -146,45 +323,8 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         return image.copy()
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bits(np.asarray(image), name)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bits(values: np.ndarray, name: str) -> np.ndarray:
-    """Bring deep greyscale (H, W) to uint8 by the smallest usual full scale that holds it."""
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise PhotoError(f"{name} has pixels that are not finite: replace them by numbers")
-    low, high = values.min(), values.max()
-    if low < 0 or high > 65535:  # no usual scale: stretch what there is
-        values, full = values - low, max(high - low, 1e-12)
-    elif high <= 1 and not np.array_equal(values, np.round(values)):
-        full = 1.0
-    else:
-        full = 255.0 if high <= 255 else 65535.0
-    return np.round(values * (255.0 / full)).astype(np.uint8)
-
-
-def _image_from_array(array: np.ndarray) -> Image.Image:
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise PhotoError(
-            f"an array of shape {array.shape} is not a photo: pass (H, W), or (H, W, C) with 1, 3 or 4 channels last"
-        )
-    if array.size == 0:
-        raise PhotoError(f"an array of shape {array.shape} has no pixels: pass a photo")
-    if np.issubdtype(array.dtype, np.floating):
-        # `not (... <= ...)` also catches NaN
-        if not (array.min() >= 0 and array.max() <= 1):
-            raise PhotoError("a float array must lie in [0, 1]: scale it, or pass uint8")
-        array = np.round(array.astype(np.float64) * 255).astype(np.uint8)
-    if array.dtype != np.uint8:
-        raise PhotoError(f"an array of type {array.dtype} is not a photo: pass uint8, or float in [0, 1]")
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    return Image.fromarray(np.ascontiguousarray(array))
+def path_exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, say
+        return False

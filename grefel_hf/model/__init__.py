@@ -1,1 +1,1 @@
-"""The network: exactly the files that travel to the Hub, so they import siblings only."""
+"""The network, which travels to the Hub: its files import siblings only (`remote_code` takes more along)."""

@@ -178,7 +178,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         self._check_choices()
         self._check_grids()
         super().__post_init__(**without_code_entries(kwargs))
-        self._check_labels()
+        self.check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
             raise ValueError(f"class_weights has {len(self.class_weights)} entries for {self.num_labels} labels.")
 
@@ -210,7 +210,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         """Tokens of the ViT without CLS: all levels on the coarsest grid."""
         return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
 
-    def _check_labels(self):
+    def check_labels(self):
+        """Raises ValueError for labels that no distribution over classes can have."""
         if self.num_labels < 2:
             raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
         if self.problem_type not in (None, "single_label_classification"):

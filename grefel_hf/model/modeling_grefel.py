@@ -479,6 +479,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
 
     def __init__(self, config: GReFELConfig):
         super().__init__(config)
+        config.check_labels()  # again: entries may have been set since
         self.num_labels = config.num_labels
         self.grefel = GReFELModel(config)
         self.primary_head = GReFELPrimaryHead(config)

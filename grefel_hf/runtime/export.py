@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..faces.photos import find_photos, load_photo
+from ..faces.folders import find_photos
+from ..faces.photos import load_photo
 from ..files import whole_file
 from ..loading import BUNDLED_CHECKPOINT, load_checkpoint, tensors_digest
 from ..model.modeling_grefel import GReFELForImageClassification

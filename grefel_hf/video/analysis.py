@@ -12,9 +12,11 @@ For a copy with boxes, in the same pass:
         table = timelines(write_annotated(frames, "annotated.mp4", video))
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,11 @@ from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
 from .reader import Frame, VideoError, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
 
-# Analysed frames in memory at once.
+# Analysed frames in memory at once, and pixels of all frames that are.
 FRAMES_IN_FLIGHT = 16
+PIXELS_IN_FLIGHT = 128_000_000
+# Between analysed frames no more than so many a second are given: a copy for eyes needs no more.
+MOST_A_SECOND = 65.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,7 @@ class VideoFrame:
     """
     index: number of the frame in the video, from 0.
     time: seconds since its first frame.
+    labels: class names, in the model's order.
     faces: from left to right.
     analysed: False for a frame between analysed ones, whose faces are those of the last analysed frame, moved along the
         way to the next.
@@ -65,6 +71,7 @@ class VideoFrame:
 
     index: int
     time: float
+    labels: tuple[str, ...]
     faces: list[TrackedFace]
     analysed: bool
     picture: Callable[[], Image.Image]  # the upright RGB picture
@@ -75,6 +82,7 @@ def analyse_video(
     predictor: FacialExpressionPredictor,
     *,
     stride: int = 1,
+    interval: float = 0.0,
     smoothing: float = 0.0,
     every_frame: bool = False,
     keep_crops: bool = False,
@@ -86,9 +94,11 @@ def analyse_video(
     Find, follow and judge the faces of a video, in constant memory.
 
     Args:
-        stride: every so many frames one is analysed.
+        stride: every so many frames one is analysed,
+        interval: and not before so many seconds have passed, by the frames' own times: rates in headers lie.
         smoothing: time constant in seconds of the exponential mean of each person's corrected distribution; 0 for none.
-        every_frame: give the frames between analysed ones, too. As many frames as the stride are then in memory.
+        every_frame: give the frames between analysed ones, too, up to `MOST_A_SECOND`. They wait in memory, so one more
+            is analysed where they would have more than `PIXELS_IN_FLIGHT`.
         keep_crops: keep each face's crop.
         max_frames: analyse so many frames at most.
         max_seconds: end before this time of the video.
@@ -103,21 +113,23 @@ def analyse_video(
     if stride < 1 or smoothing < 0:
         raise ValueError(f"stride must be at least 1 and smoothing at least 0, got {stride} and {smoothing}")
     waiting: deque[tuple[Frame, np.ndarray | None]] = deque()
+    wanted = _wanted(video, stride, interval, every_frame, max_frames, max_seconds, should_stop)
+    first = next(wanted, None)
+    if first is None:
+        return
+    frames_a_look = max(stride, round(interval * min(video.rate, MOST_A_SECOND))) if every_frame else 1
+    in_flight = max(1, min(FRAMES_IN_FLIGHT, PIXELS_IN_FLIGHT // first[0].pixels) // frames_a_look)
 
     def pictures() -> Iterator[Image.Image]:
-        for frame in video.frames():
-            late = max_seconds is not None and frame.time >= max_seconds
-            if late or should_stop() or (max_frames is not None and frame.index >= max_frames * stride):
-                return
-            if frame.index % stride == 0:
+        for frame, is_due in chain((first,), wanted):
+            if is_due:
                 picture = frame.image()
                 waiting.append((frame, colour_histogram(picture)))
                 yield picture
-            elif every_frame:
+            else:
                 waiting.append((frame, None))
 
     tracker, colours, previous = Tracker(), None, None
-    in_flight = max(1, FRAMES_IN_FLIGHT // stride) if every_frame else FRAMES_IN_FLIGHT
     for result in predictor.stream(pictures(), keep_crops=keep_crops, in_flight=in_flight):
         if isinstance(result, PhotoFailure):
             raise VideoError(f"{video.path}: {result.error}")
@@ -129,11 +141,37 @@ def analyse_video(
             tracker.end_all()
         colours = histogram
         faces = _tracked(tracker, frame.time, result, smoothing)
-        current = VideoFrame(frame.index, frame.time, faces, True, frame.image)
+        current = VideoFrame(frame.index, frame.time, result.labels, faces, True, frame.image)
         yield from (_between(frame, previous, current) for frame in between)
         yield current
         previous = current
     yield from (_between(frame, previous, previous) for frame, _ in waiting)
+
+
+def _wanted(
+    video: VideoReader,
+    stride: int,
+    interval: float,
+    every_frame: bool,
+    max_frames: int | None,
+    max_seconds: float | None,
+    should_stop: Callable[[], bool],
+) -> Iterator[tuple[Frame, bool]]:
+    """The frames that `analyse_video` gives, and whether each is to be analysed."""
+    looks, last_index, last_look, last_time, held = 0, 0, -math.inf, -math.inf, 0
+    for frame in video.frames():
+        if should_stop() or (max_seconds is not None and frame.time >= max_seconds):
+            return
+        # Times are rounded to the container's clock: half a frame is no delay.
+        is_due = not looks or (frame.index - last_index >= stride and frame.time - last_look >= interval * 0.98)
+        if not is_due and not (every_frame and frame.time - last_time >= 1 / MOST_A_SECOND):
+            continue
+        if is_due or held + frame.pixels > PIXELS_IN_FLIGHT:
+            if looks == max_frames:
+                return
+            looks, last_index, last_look, held, is_due = looks + 1, frame.index, frame.time, 0, True
+        last_time, held = frame.time, held + frame.pixels
+        yield frame, is_due
 
 
 def _tracked(tracker: Tracker, time: float, found: PhotoPrediction, smoothing: float) -> list[TrackedFace]:
@@ -154,12 +192,16 @@ def _between(frame: Frame, before: VideoFrame, after: VideoFrame) -> VideoFrame:
         end = boxes.get(tracked.person, start)
         box = tuple(a + share * (b - a) for a, b in zip(start, end))
         faces.append(replace(tracked, face=replace(tracked.face, box=box)))
-    return VideoFrame(frame.index, frame.time, faces, False, frame.image)
+    return VideoFrame(frame.index, frame.time, before.labels, faces, False, frame.image)
 
 
 def timelines(frames: Iterable[VideoFrame]) -> pd.DataFrame:
-    """One row per analysed frame and person; see `timeline_rows`."""
-    return pd.DataFrame([row for frame in frames for row in timeline_rows(frame)])
+    """One row per analysed frame and person, columns as in `timeline_columns`, also where nobody was seen."""
+    rows, labels = [], ()
+    for frame in frames:
+        rows += timeline_rows(frame)
+        labels = frame.labels
+    return pd.DataFrame(rows, columns=timeline_columns(labels))
 
 
 def timeline_rows(frame: VideoFrame) -> list[dict[str, Any]]:

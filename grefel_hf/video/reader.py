@@ -2,13 +2,14 @@
 Frames of a video with their times, upright, in constant memory.
 
 PyAV rather than OpenCV: it gives timestamps (phones record at variable rates) and rotation, its wheels hold an H.264
-encoder, which browsers want, and it copies audio.
+encoder, which browsers want, and it copies audio. Pillow reads GIF, WebP and PNG that move.
 """
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,13 +17,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..media import file_kind
+from .moving_pictures import moving_pictures
+
 logger = logging.getLogger("grefel_hf")
 
-VIDEO_SUFFIXES = frozenset(".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 # Containers of one file. Playlists, which FFmpeg would recognise under any name, may name other files and servers.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
 # A video that ends so many seconds, and this share, before its header says has lost its tail.
 LOST_SECONDS, LOST_SHARE = 1.0, 0.05
+MAX_PIXELS = 36_000_000  # of one frame: 8K and a little
+MAX_STREAMS = 64
+# Frames may grow on the way, as a call's do when the line gets better, but not from a stamp to a poster.
+GROWTH, GROWN_PIXELS = 2, 4_000_000
+MOST_STRETCHED = 4.0  # anamorphic pixels are up to 2.4 times as wide as high
+PLAUSIBLE_RATE = 240.0  # frames a second; containers without a rate often show their clock's instead
+USUAL_RATE = 25.0
 
 
 class VideoError(ValueError):
@@ -34,62 +44,101 @@ class Frame:
     """
     index: number in the video, from 0.
     time: seconds since the first frame.
+    pixels: how many it has as decoded.
+    image: makes the upright picture in RGB, with square pixels.
     """
 
     index: int
     time: float
-    raw: Any  # av.VideoFrame
-    pixel_aspect: float  # width of a pixel in units of its height
-
-    def image(self) -> Image.Image:
-        """The upright picture in RGB, with square pixels."""
-        return upright_image(self.raw, self.pixel_aspect)
+    pixels: int
+    image: Callable[[], Image.Image]
 
 
 class VideoReader:
     """
-    A video file, read once from its beginning.
+    A video file or a moving picture, read once from its beginning.
 
         with VideoReader("clip.mp4") as video:
             for frame in video.frames():
                 ...
 
+    Args:
+        max_pixels: the most that a frame may have, by the header, as decoded, and as shown.
+
     Attributes:
         expected_frames: how many frames the header promises, None if it does not say.
-        rate: frames a second on average.
+        rate: frames a second on average; a usual one where the file does not say, or not believably.
         size: width and height of the frames in pixels, by the header and before they are turned.
+        has_sound: there is an audio stream.
         start: time of the first frame by the file's own clock, once it is read.
         problem: after reading: why not everything could be read; None if all went well.
 
     Raises:
-        VideoError: there is no such file, or no video in it that can be read.
+        VideoError: there is no such file, no video in it that can be read, or a larger one.
     """
 
-    def __init__(self, path: str | Path):
-        av = import_av()
+    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS):
         self.path = Path(path)
         self.start = 0.0
         self.problem: str | None = None
+        self.has_sound = False
+        self._max_pixels = max_pixels
+        self._container = None
         if not self.path.is_file():
             raise VideoError(f"{path} does not exist, or is no file: check the spelling")
         try:
+            moves = file_kind(self.path) == "moving picture"
+        except OSError as error:
+            raise VideoError(f"{path} cannot be opened: {error.strerror}") from error
+        if moves:
+            self._open_moving_picture()
+        else:
+            self._open_video()
+
+    def _open_moving_picture(self):
+        self._pictures = moving_pictures(self.path)
+        try:
+            self.size = next(self._pictures)
+        except Exception as error:  # decoders raise many types on a damaged header
+            raise VideoError(f"{self.path} is not a moving picture that can be read: {error}") from error
+        self._check_size(*self.size)
+        self.rate, self.expected_frames = USUAL_RATE, None
+
+    def _open_video(self):
+        av = import_av()
+        try:
             # An absolute name, as FFmpeg takes what stands before a colon for a protocol.
-            self._container = av.open(str(self.path.resolve()), container_options={"format_whitelist": FORMATS})
-        except av.FFmpegError as error:
+            self._container = av.open(
+                str(self.path.resolve()),
+                options={"max_pixels": str(self._max_pixels)},  # for the decoders, which look at the first frames here
+                container_options={"format_whitelist": FORMATS, "max_streams": str(MAX_STREAMS)},
+            )
+        except (av.FFmpegError, ValueError) as error:  # PyAV's own errors are ValueErrors
             raise VideoError(
-                f"{path} is not a video that can be read ({error.strerror or error}): if it played before, copy or "
-                "download it again; else convert it to MP4"
+                f"{self.path} is not a video that can be read ({getattr(error, 'strerror', None) or error}): if it "
+                "played before, copy or download it again; else convert it to MP4"
             ) from error
-        videos = [stream for stream in self._container.streams.video if not is_cover(stream)]
-        if not videos:
-            what = "sound only" if self._container.streams.audio else "no pictures"
+        try:
+            self._choose_stream()
+        except VideoError:
             self.close()
-            raise VideoError(f"{path} has {what}: pass a video")
+            raise
+
+    def _choose_stream(self):
+        videos = [stream for stream in self._container.streams.video if not is_cover(stream)]
+        self.has_sound = bool(self._container.streams.audio)
+        if not videos:
+            raise VideoError(f"{self.path} has {'sound only' if self.has_sound else 'no pictures'}: pass a video")
         self._stream = videos[0]
+        if self._stream.codec_context is None:
+            raise VideoError(f"{self.path} is in a format that cannot be decoded: convert it to MP4")
         self._stream.thread_type = "AUTO"
+        self._stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
         self.size = (self._stream.width or 0, self._stream.height or 0)
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.rate = float(rate) if rate else 25.0
+        self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
+        self._check_size(*self.size)
+        rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        self.rate = rate if 0 < rate <= PLAUSIBLE_RATE else USUAL_RATE
         self.expected_frames = self._stream.frames or (round(self._seconds() * self.rate) or None)
 
     def __enter__(self) -> "VideoReader":
@@ -99,7 +148,8 @@ class VideoReader:
         self.close()
 
     def close(self):
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
 
     def frames(self) -> Iterator[Frame]:
         """
@@ -107,14 +157,20 @@ class VideoReader:
         warning is logged.
 
         Raises:
-            VideoError: not one frame could be read.
+            VideoError: not one frame could be read, or one is over the limit.
         """
         index, last = 0, -math.inf
-        for raw in self._decoded():
-            time = index / self.rate if raw.time is None else raw.time
+        most = self._max_pixels
+        for time, pixels, image in self._decoded_frames() if self._container else self._drawn_frames():
+            if not index:
+                most = min(most, max(GROWTH * pixels, GROWN_PIXELS))
+            if pixels > most:
+                size = f"{pixels / 1e6:.1f} megapixels, the limit is {most / 1e6:g}"
+                raise VideoError(f"{self.path} has frames of {size}: scale it down")
+            time = index / self.rate if time is None else time
             self.start = self.start if index else time
             last = max(time - self.start, last + 1e-4)  # never standing still or going back
-            yield Frame(index, last, raw, float(self._stream.sample_aspect_ratio or 1))
+            yield Frame(index, last, pixels, image)
             index += 1
         if not index:
             reason = f" ({self.problem})" if self.problem else ""
@@ -125,6 +181,21 @@ class VideoReader:
         if self.problem:
             self.problem = f"{self.path} is damaged or cut off, {last:.1f} s of it were read: {self.problem}"
             logger.warning(self.problem)
+
+    def _decoded_frames(self) -> Iterator[tuple[float | None, int, Callable[[], Image.Image]]]:
+        """Of a video: time by its own clock, pixels, and what makes the upright picture."""
+        for raw in self._decoded():
+            self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
+            self._check_size(raw.width, raw.height)
+            yield raw.time, raw.width * raw.height, partial(upright_image, raw, self._pixel_aspect)
+
+    def _drawn_frames(self) -> Iterator[tuple[float | None, int, Callable[[], Image.Image]]]:
+        """The same of a moving picture."""
+        try:
+            for time, picture in self._pictures:
+                yield time, picture.width * picture.height, picture.copy
+        except Exception as error:  # decoders raise many types on damaged data
+            self.problem = " ".join(str(error).split())
 
     def _decoded(self) -> Iterator[Any]:
         """av.VideoFrames; packets that cannot be decoded are left out, a container that breaks off ends them."""
@@ -148,21 +219,51 @@ class VideoReader:
                     self.problem = "some frames are damaged"
                 yield frame
 
+    def _check_size(self, width: int, height: int):
+        """Raises VideoError for frames that are too large as they are, or once their pixels are square."""
+        if width * height > self._max_pixels:
+            limit = f"{self._max_pixels / 1e6:g} megapixels"
+            raise VideoError(f"{self.path} is too large ({width} x {height}), the limit is {limit}: scale it down")
+        aspect = self._pixel_aspect if self._container else 1.0
+        if not 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED or width * height * aspect > self._max_pixels:
+            raise VideoError(f"{self.path} has pixels {aspect:.3g} times as wide as high: convert it to square ones")
+
     def _seconds(self) -> float:
         """Length by the header; 0 if it does not say."""
+        if self._container is None:
+            return 0.0
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
         return self._container.duration / 1e6 if self._container.duration else 0.0
 
 
 def upright_image(frame: Any, pixel_aspect: float = 1.0) -> Image.Image:
-    """An av.VideoFrame as RGB picture: turned as its display matrix says, pixels square."""
+    """An av.VideoFrame as RGB picture: turned and mirrored as its display matrix says, pixels square."""
     pixels = frame.to_ndarray(format="rgb24")  # (H, W, 3)
     if pixel_aspect != 1:
         size = (max(1, round(pixels.shape[1] * pixel_aspect)), pixels.shape[0])
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise
-    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return Image.fromarray(np.ascontiguousarray(oriented(pixels, bytes(matrix))) if matrix else pixels)
+
+
+def oriented(pixels: np.ndarray, matrix: bytes) -> np.ndarray:
+    """
+    A picture (H, W, 3) as players show it.
+
+    Args:
+        matrix: FFmpeg's display matrix: nine int32, which send the point (x, y) to (a x + c y, b x + d y), y downwards,
+            with a, b, c, d the values 0, 1, 3 and 4. Of other angles than quarter turns the nearest one is taken.
+    """
+    values = np.frombuffer(matrix, np.int32)
+    if values.size < 9:
+        return pixels
+    a, b, c, d = (int(values[i]) for i in (0, 1, 3, 4))
+    if abs(b) + abs(c) > abs(a) + abs(d):  # columns become rows
+        pixels, x_step, y_step = pixels.swapaxes(0, 1), c, b
+    else:
+        x_step, y_step = a, d
+    return pixels[:: -1 if y_step < 0 else 1, :: -1 if x_step < 0 else 1]
 
 
 def is_cover(stream: Any) -> bool:

@@ -106,9 +106,10 @@ class _Sound:
     def __init__(self, video: VideoReader, output: Any):
         self._av = import_av()
         self._output, self._packets, self._next = output, iter(()), None
-        self._input = self._av.open(str(video.path.resolve()), container_options={"format_whitelist": FORMATS})
-        if not self._input.streams.audio:
+        self._input = None
+        if not video.has_sound:
             return
+        self._input = self._av.open(str(video.path.resolve()), container_options={"format_whitelist": FORMATS})
         source = self._input.streams.audio[0]
         try:
             self._stream = output.add_stream_from_template(source)
@@ -140,7 +141,8 @@ class _Sound:
             self._next = None
 
     def close(self):
-        self._input.close()
+        if self._input is not None:
+            self._input.close()
 
 
 def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,6 +135,95 @@ def test_a_video(here, astronaut, tmp_path, capsys):
     assert {file.name for file in tmp_path.iterdir()} == {"clip.mp4", "out.csv", "out.mp4"}
 
 
+def test_several_videos_and_moving_pictures(here, astronaut, tmp_path, capsys):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    frames = [scene(astronaut, 3 * index) for index in range(3)]
+    write_clip(folder / "one.mp4", frames).rename(folder / "one")
+    write_clip(folder / "two.mkv", frames)
+    frames[0].save(folder / "three.gif", save_all=True, append_images=frames[1:], duration=100)
+    (folder / "four.mp4").write_bytes(b"no video")
+    out = tmp_path / "out.csv"
+    assert __main__.main([str(folder), "--csv", str(out), "--annotated", str(tmp_path / "copies")]) == 1
+    assert [(Path(row["source"]).name, row["frame"]) for row in rows_of(out)] == [
+        (name, str(frame)) for name in ("one", "three.gif", "two.mkv") for frame in range(3)
+    ]
+    copies = {file.name: len(read_pictures(file)[0]) for file in (tmp_path / "copies").iterdir()}
+    assert copies == {f"{name}.annotated.mp4": 3 for name in ("one", "two", "three")}
+    errors = capsys.readouterr().err
+    assert "not read" in errors and "four.mp4 is not a video" in errors
+    assert __main__.main([str(folder / "three.gif"), "--json", str(tmp_path / "out.json")]) == 0  # as a photo
+    assert "the first picture of several" in capsys.readouterr().err
+
+
+def test_kinds_that_do_not_go_together(here, astronaut, astronaut_file, tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20)])
+    assert __main__.main([str(clip), str(astronaut_file)]) == 2
+    assert "separate runs" in capsys.readouterr().err
+    assert __main__.main([str(clip), "--json", str(tmp_path / "out.json")]) == 2
+    assert "--csv and --annotated" in capsys.readouterr().err
+    assert __main__.main([str(astronaut_file), "--stride", "2"]) == 2
+    assert "astronaut.png is not a video" in capsys.readouterr().err
+    astronaut.save(tmp_path / "photo.png")
+    (tmp_path / "notes.txt").write_text("text")
+    assert __main__.main([str(tmp_path)]) == 0
+    errors = capsys.readouterr().err
+    assert "clip.mp4: a video: name it" in errors and "notes.txt: no photo and no video" in errors
+
+
+def test_names_of_files_are_no_markup_and_no_escapes(here, tmp_path, capsys, monkeypatch):
+    names = ["title [dQw4w9WgXcQ].png", "set[/b].png", "red\x1b[31m\u202e.png", "two\rlines\n.png"]
+    (tmp_path / "set[").mkdir()
+    for name in names:
+        Image.new("L", (48, 48), 99).save(tmp_path / name)
+    broken = tmp_path / "broken[red]\x1b[2J.png"
+    broken.write_bytes(b"no image")
+    assert __main__.main([str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert "title [dQw4w9WgXcQ].png" in output.out and "set[/b].png" in output.out
+    assert "\\x1b[31m\\u202e.png" in output.out and "two\\rlines\\n.png" in output.out
+    assert "broken[red]\\x1b[2J.png" in output.err.replace("\n", "")
+    assert "\x1b" not in output.out + output.err and "\r" not in output.out
+    table = tmp_path / "out.csv"
+    assert __main__.main([str(tmp_path), "--csv", str(table)]) == 1
+    assert __main__.main([str(tmp_path), "--csv", str(table)]) == 1  # which reads them again
+    assert len(rows_of(table)) == 5
+
+
+def test_a_narrow_table_keeps_the_ends_of_paths(here, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "90")
+    folder = tmp_path / "a folder with quite a long name"
+    folder.mkdir()
+    for name in ("first.png", "second.png"):
+        Image.new("L", (48, 48), 99).save(folder / name)
+    assert __main__.main([str(folder)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if ".png" in line]
+    assert len(lines) == 2 and all(line.startswith("…") and len(line) <= 90 for line in lines)
+    assert "first.png" in lines[0] and "second.png" in lines[1]
+
+
+def test_all_names_of_a_file_are_one_row(here, tmp_path, monkeypatch):
+    Image.new("L", (48, 48), 99).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "./a.png", str(tmp_path / "a.png"), "."):
+        assert __main__.main([name, "--csv", "out.csv"]) == 0
+        assert [row["source"] for row in rows_of(tmp_path / "out.csv")] == ["a.png"]
+
+
+def test_one_run_at_a_time_writes_a_file(here, astronaut_file, tmp_path, capsys):
+    fcntl = pytest.importorskip("fcntl")
+    with (tmp_path / "out.csv").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert __main__.main([str(astronaut_file), "--csv", str(tmp_path / "out.csv")]) == 2
+    assert "another run" in capsys.readouterr().err
+
+
+def test_thresholds_of_the_detector(astronaut_file, capsys):
+    for flags, faces in (([], 1), (["--min_face", "400"], 0), (["--min_score", "0.99"], 0)):
+        assert __main__.main([str(astronaut_file), "--detector", "hog", *flags]) == 0
+        assert f"{faces} face" in capsys.readouterr().out
+
+
 def test_ctrl_c_leaves_a_video_as_far_as_it_got(stopped, astronaut, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, index) for index in range(40)])
     stopped.signal = signal.SIGINT
@@ -164,9 +254,8 @@ def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.jpg", "b.mp4"], "one video at a time"),
-        (["b.mp4", "--json", "out.json"], "--csv and --annotated"),
-        (["a.jpg", "--stride", "2"], "go with a video"),
+        (["a.jpg", "--min_score", "1.5"], "--min_score lies between"),
+        (["a.jpg", "--max_megapixels", "0"], "--max_megapixels is above 0"),
         (["b.mp4", "--smoothing", "-1"], "--smoothing at least 0"),
     ],
 )

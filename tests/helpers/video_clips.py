@@ -23,23 +23,30 @@ def scene(portrait: Image.Image, *lefts: int, size=SIZE, background="navy") -> I
 
 
 def write_clip(
-    path: Path, pictures: list[Image.Image], times: list[float] | None = None, rotation: int = 0, sound: bool = False
+    path: Path,
+    pictures: list[Image.Image],
+    times: list[float] | None = None,
+    rotation: int = 0,
+    hflip: bool = False,
+    sound: bool = False,
+    rate: int = 10,
 ) -> Path:
     """
     Args:
         times: of the frames in seconds; ten a second by default.
-        rotation: degrees counter-clockwise by which a player has to turn the frames.
+        rotation: degrees counter-clockwise by which a player has to turn the frames,
+        hflip: and then whether it has to mirror them.
         sound: add a hum as long as the pictures.
     """
     times = times or [index / 10 for index in range(len(pictures))]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
+        stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = pictures[0].size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = CLOCK
         stream.options = {"crf": "10", "preset": "ultrafast", "g": "4"}
-        if rotation:
-            stream.set_display_rotation(rotation)
+        if rotation or hflip:
+            stream.set_display_rotation(rotation, hflip=hflip)
         hum = container.add_stream("aac", rate=8000, layout="mono") if sound else None
         for picture, time in zip(pictures, times):
             frame = av.VideoFrame.from_image(picture)

@@ -12,8 +12,6 @@ from tests.helpers.fresh_process import WITHOUT_PACKAGE, load_in_fresh_process
 from tests.helpers.hub_server import WRITE_TOKEN, running_hub
 
 FINE_TUNE = """
-import sys
-sys.path.insert(0, {repository!r})
 import numpy as np
 import torch
 from PIL import Image
@@ -48,8 +46,9 @@ AutoImageProcessor.from_pretrained("user/plain").push_to_hub("user/again")
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     with running_hub() as server:
-        script = FINE_TUNE.format(repository=str(REPOSITORY), token=WRITE_TOKEN)
+        script = FINE_TUNE.format(token=WRITE_TOKEN)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "HF_TOKEN": WRITE_TOKEN, **server.environment()}
+        environment["PYTHONPATH"] = str(REPOSITORY)
         command = [sys.executable, "-P", "-c", script]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]

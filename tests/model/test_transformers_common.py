@@ -64,6 +64,15 @@ class GReFELModelTest(modeling.ModelTesterMixin, unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
+    def test_problem_types(self):
+        """Instead of training on each: GReFEL gives one distribution over exclusive classes, and refuses the others."""
+        config = self.model_tester.get_config()
+        GReFELForImageClassification(config)
+        for kind, num_labels in (("multi_label_classification", 3), ("regression", 1)):
+            config.problem_type, config.num_labels = kind, num_labels
+            with self.assertRaisesRegex(ValueError, "problem_type is|num_labels is"):
+                GReFELForImageClassification(config)
+
     @unittest.skip("there is no table that tokens are looked up in; the tests of ViT override this one, too")
     def test_model_get_set_embeddings(self):
         pass

@@ -13,7 +13,7 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_rows
+from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.reader import VideoError, VideoReader
 from grefel_hf.video.writer import write_annotated
 
@@ -57,10 +57,11 @@ class Analysis:
     clip: str | None = None
     problem: str | None = None
     cut: bool = False
+    labels: tuple[str, ...] = ()
 
     def csv(self) -> str:
         """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
-        return pd.DataFrame(self.rows).to_csv(index=False)
+        return pd.DataFrame(self.rows, columns=timeline_columns(self.labels)).to_csv(index=False)
 
 
 class VideoHandlers:
@@ -126,7 +127,7 @@ class VideoHandlers:
             frames = analyse_video(
                 video,
                 self._predictor,
-                stride=max(1, round(video.rate / ANALYSED_A_SECOND)),
+                interval=1 / ANALYSED_A_SECOND,
                 smoothing=smoothing,
                 every_frame=True,
                 keep_crops=True,
@@ -147,7 +148,7 @@ class VideoHandlers:
 
 
 def _add(analysis: Analysis, frame: VideoFrame) -> None:
-    analysis.done, analysis.end = frame.index + 1, frame.time
+    analysis.done, analysis.end, analysis.labels = frame.index + 1, frame.time, frame.labels
     if not frame.analysed:
         return
     analysis.rows += timeline_rows(frame)

@@ -192,7 +192,11 @@ def read_pixels(image: dict | None, processor: GReFELImageProcessor, size: int) 
     Raises:
         BadImageError: there is none, or it cannot be decoded.
     """
-    return pixels_of(read_image(image), processor, size)
+    picture = read_image(image)
+    try:
+        return pixels_of(picture, processor, size)
+    except ValueError as error:  # values that are not finite
+        raise BadImageError(str(error)) from error
 
 
 def read_image(image: dict | None) -> PILImage.Image:
