@@ -112,6 +112,7 @@ def train_and_evaluate(run: Run):
     ) as bar:
         if progress.unmeasured:  # it was stopped there
             evaluate_and_keep_best(run)
+            save_checkpoint(run)
         while not is_over(run):
             train_epoch(run, augment, bar)
             evaluate_and_keep_best(run)
