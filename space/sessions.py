@@ -12,7 +12,8 @@ from .limits import MAX_SESSIONS
 class ForgetfulSession(SessionState):
     """
     The framework keeps what every component was last given, pictures included, and a copy of the page's whole
-    configuration, for deep links, which are closed here. This keeps the values of `gr.State` alone.
+    configuration, for deep links, which are closed here. This keeps the values of `gr.State` alone, and how
+    components were changed.
     """
 
     def __init__(self, blocks: gr.Blocks):
@@ -24,9 +25,8 @@ class ForgetfulSession(SessionState):
         self.STATE_TTL_WHEN_CLOSED = 1  # seconds
 
     def __setitem__(self, key: int, value: Any) -> None:
-        if isinstance(self.blocks_config.blocks.get(key), gr.State):
-            super().__setitem__(key, value)
-            self.config_values.clear()
+        super().__setitem__(key, value)  # of a component without its value: what changes it is taken from there
+        self.config_values.clear()
 
     def _update_config(self, key: int) -> None:
         pass
