@@ -98,7 +98,7 @@ class ManyPhotosHandlers:
             images: dict[int, Image.Image] = {}
             for number, path in enumerate(paths[start : start + PHOTOS_PER_CHUNK], start):
                 try:
-                    images[number] = open_photo(path)
+                    images[number] = open_photo(path).image
                 except PhotoError as error:
                     batch.problems[number] = wording.photo_error(str(error), path)
             for number, result in zip(images, self._predict(list(images.values()))):

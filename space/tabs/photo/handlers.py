@@ -73,6 +73,7 @@ class PhotoHandlers:
     def _analyse(self, path: str) -> tuple[Image.Image, PhotoPrediction]:
         """The upright photo and its prediction."""
         with TURN:
-            image = open_photo_or_refuse(path)
+            photo = open_photo_or_refuse(path)
+            found = self._predict(photo.image)
             # The server's folder is nobody's business: only the name that the file came with.
-            return image, replace(self._predict(image), source=Path(path).name)
+            return photo.image, replace(found, source=Path(path).name, notes=(*photo.notes, *found.notes))
