@@ -315,6 +315,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         for name in ("anchor_temperature", "anchor_initializer_range", "mobilenet_width"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")
+        if not self.mobilenet_width <= 4:
+            raise ValueError(f"mobilenet_width is {self.mobilenet_width}: it must be at most 4.")
 
     def _check_grids(self):
         if self.fusion_grids != self.landmark_grids:
