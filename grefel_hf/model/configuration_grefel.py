@@ -15,6 +15,7 @@ PYRAMIDS = {
     "mobilenet_v1": {"channels": (256, 512, 1024), "strides": (8, 16, 32)},  # at width 1
 }
 
+LARGEST_WIDTH = 4  # of MobileNet v1
 ANCHOR_DISTANCES = ("euclidean", "cosine")
 
 # What differs from the defaults of `GReFELConfig`, which are grefel-small's.
@@ -312,11 +313,11 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
             )
         if self.projection_kernel_size not in (1, 3):
             raise ValueError(f"projection_kernel_size is {self.projection_kernel_size}: choose 1 or 3.")
+        if self.mobilenet_width > LARGEST_WIDTH:
+            raise ValueError(f"mobilenet_width is {self.mobilenet_width}: it is at most {LARGEST_WIDTH}.")
         for name in ("anchor_temperature", "anchor_initializer_range", "mobilenet_width"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")
-        if not self.mobilenet_width <= 4:
-            raise ValueError(f"mobilenet_width is {self.mobilenet_width}: it must be at most 4.")
 
     def _check_grids(self):
         if self.fusion_grids != self.landmark_grids:

@@ -49,6 +49,7 @@ def test_survives_json(tmp_path):
     [
         ({"image_backbone": "resnet"}, "iresnet50, mobilefacenet, mobilenet_v1"),
         ({"mobilenet_width": 0}, "mobilenet_width must be positive"),
+        ({"mobilenet_width": 1e6}, "at most 4"),
         ({"anchor_distance": "manhattan"}, "euclidean, cosine"),
         ({"window_sizes": (14, 7)}, "three entries"),
         ({"window_sizes": (14, 3, 4)}, "windows of side 3"),
