@@ -55,7 +55,7 @@ def test_a_file_of_other_weights_is_refused(checkpoint, tmp_path):
     with torch.no_grad():
         other.grefel.gate.squeeze.bias.add_(1e-3)
     other.save_pretrained(tmp_path)
-    GReFELImageProcessor().save_pretrained(tmp_path)
+    GReFELImageProcessor.from_pretrained(checkpoint).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="not exported from these weights"):
         FacialExpressionPredictor.from_pretrained(tmp_path, detector="none", runtime=file)
 
