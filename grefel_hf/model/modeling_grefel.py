@@ -18,7 +18,7 @@ from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, is_torchdynamo_exporting
 from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -120,7 +120,12 @@ def attend(module: nn.Module, query, key, value, attention_mask=None, dropout: f
         name = "sdpa"
     attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     scaling = query.shape[-1] ** -0.5
-    return attention(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False)
+    context, weights = attention(
+        module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False
+    )
+    if is_torchdynamo_exporting():  # sdpa taken apart for ONNX has other strides than the one that was traced
+        context = context.clone(memory_format=torch.contiguous_format)
+    return context, weights
 
 
 def floating_dtype(layer: nn.Linear) -> torch.dtype:
