@@ -132,6 +132,7 @@ def test_the_fusion_asks_with_landmarks(tiny_model):
 def test_sdpa_and_eager_attention_agree(tiny_model):
     batch = pixels(2, tiny_model.config)
     sdpa = tiny_model(batch).logits
+    assert tiny_model(batch, output_attentions=True).attentions == ()  # as documented
     tiny_model.set_attn_implementation("eager")
     eager = tiny_model(batch, output_attentions=True, output_hidden_states=True)
     torch.testing.assert_close(eager.logits, sdpa)
