@@ -1,11 +1,12 @@
-# `make demo` opens the page and `make test` runs ruff and the tests; each makes .venv and installs what is missing.
+# `make demo` opens the page, `make test` runs ruff and the tests, and `make weights FERPLUS=FOLDER` trains grefel-small
+# anew; each makes .venv and installs what is missing.
 # Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test transformers-tests api clean
+.PHONY: demo test weights transformers-tests api clean
 
 demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
@@ -14,6 +15,9 @@ test: .venv/test.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+weights: .venv/weights.installed
+	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS) $(ARGS)
 
 # The source distribution of the installed transformers, whose common tests tests/model/test_transformers_common.py runs.
 transformers-tests: .venv/test.installed
@@ -27,6 +31,7 @@ api: .venv/test.installed
 
 .venv/demo.installed: requirements.txt pyproject.toml
 .venv/test.installed: tests/requirements.txt train/requirements.txt requirements.txt pyproject.toml
+.venv/weights.installed: train/requirements.txt requirements.txt pyproject.toml
 .venv/%.installed:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) --requirement $<

@@ -10,19 +10,29 @@ import argparse
 import gc
 import os
 import sys
+from pathlib import Path
 
+if __name__ == "__main__":
+    from space.private_folder import take_private_folder
+
+    take_private_folder()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 gc.disable()  # searching what the imports below build for garbage, of which there is none, is a quarter of their time
 
 import gradio as gr  # noqa: E402
+from gradio.utils import get_upload_folder  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
 from grefel_hf.faces.detection import DETECTORS  # noqa: E402
 from grefel_hf.loading import BUNDLED_CHECKPOINT  # noqa: E402
+from space.api import mend_mcp_lists  # noqa: E402
+from space.guard import Guard, own_hosts  # noqa: E402
 from space.hardware import best_device  # noqa: E402
-from space.limits import MAX_UPLOAD_MB  # noqa: E402
+from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
 from space.page import DELETE_CACHE, build_page  # noqa: E402
+from space.sessions import forget_sessions  # noqa: E402
 from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
 
@@ -39,6 +49,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--detector", default="auto", choices=DETECTORS, help="face detector (default: auto)")
     parser.add_argument("--host", default=None, help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free from 7860)")
+    parser.add_argument(
+        "--allowed_host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which the page may be called, too",
+    )
     return parser.parse_args(arguments)
 
 
@@ -69,7 +86,15 @@ def main(arguments: list[str] | None = None) -> None:
         ssr_mode=False,
         mcp_server=True,
         show_error=False,
+        prevent_thread_lock=True,
+        state_session_capacity=MAX_SESSIONS,
+        app_kwargs={
+            "middleware": [Middleware(Guard, Path(get_upload_folder()), own_hosts(args.host, args.allowed_host))]
+        },
     )
+    forget_sessions(page)
+    mend_mcp_lists(page)
+    page.block_thread()
 
 
 def __getattr__(name: str) -> gr.Blocks:

@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from grefel_hf.results import ANSWERS
 
-from .limits import MODEL
+from .limits import MODEL, VIDEO
 from .links import bounded
 from .measured import figure
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -30,10 +30,12 @@ def add_endpoints(
         _endpoint(photos.predict, [photo], [gr.JSON(label="Prediction")])
         _endpoint(photos.compare, [photo], [gr.JSON(label="Comparison")])
         several = bounded(gr.File(label="Photos", file_count="multiple", file_types=["image"]))
+        schema = inlined(several.api_info())
+        several.api_info = lambda: schema  # MCP clients look for definitions at the root, where Gradio leaves none
         outputs = [gr.JSON(label="Photos"), gr.Textbox(label="CSV"), gr.JSON(label="Not read")]
         _endpoint(many.many_photos, [several], outputs)
         outputs = [gr.JSON(label="Persons"), gr.Textbox(label="CSV"), gr.File(label="Annotated video")]
-        _endpoint(videos.video, [clip, smoothing], outputs)
+        _endpoint(videos.video, [clip, smoothing], outputs, **VIDEO)
         _endpoint(measured_figures(evaluation), [], [gr.JSON(label="Figures")], **{"queue": False})
 
 
@@ -56,6 +58,35 @@ def measured_figures(evaluation: dict[str, Any]) -> Callable[[], dict[str, Any]]
         }
 
     return figures
+
+
+def mend_mcp_lists(page: gr.Blocks) -> None:
+    """Of a page that was just launched: data URIs in lists become files, too; Gradio looks for them at "items"."""
+    server = page.mcp_server_obj
+    convert = server.convert_strings_to_filedata
+
+    def convert_lists(arguments: dict[str, Any], positions: list[list[str | int]]) -> Any:
+        in_lists = [
+            [name, index]
+            for name, *rest in positions
+            if rest == ["items"] and isinstance(arguments.get(name), list)
+            for index in range(len(arguments[name]))
+        ]
+        return convert(arguments, positions + in_lists)
+
+    server.convert_strings_to_filedata = convert_lists
+
+
+def inlined(schema: Any, definitions: dict[str, Any] | None = None) -> Any:
+    """A JSON schema with what its references mean in their places."""
+    if isinstance(schema, list):
+        return [inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    definitions = schema.get("$defs", definitions)
+    meant = (definitions or {}).get(str(schema.get("$ref", "")).rpartition("/")[2], {})
+    parts = {**meant, **schema}
+    return {name: inlined(part, definitions) for name, part in parts.items() if name not in ("$defs", "$ref")}
 
 
 def description(function: Callable) -> str:

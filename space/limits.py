@@ -16,8 +16,20 @@ QUEUE_SIZE = 64
 LIVE_VISITORS = 2
 LIVE_SECONDS = 120
 LIVE_SIDE = 1280  # pixels
-# Of events that need the model: requests that are worked on at once. One already uses all cores of a small machine.
-MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}
+# Requests that are under way at once. Their work is done in turns (see `hardware.TURN`), as one uses all cores of a
+# small machine; the other places are for links, which may take their time. Videos hold more memory.
+MODEL = {"concurrency_limit": 6, "concurrency_id": "model"}
+VIDEO = {"concurrency_limit": 1, "concurrency_id": "video"}
+LINKS_AT_ONCE = 4  # fewer than the places above
+LINK_SECONDS = 20.0  # for a link in all, its redirects included
+MAX_BODY_MB = 8  # of a request that is no upload: a live frame is the largest
+MAX_MCP_BODY_MB = 32  # photos come inside
+MAX_BODIES_MB = 64  # of all requests that are being read
+MAX_STORED_MB = 2000  # of all uploads on disk
+MAX_STORED_MB_PER_VISITOR = 400  # uploaded within the time that uploads are kept
+MAX_UPLOADS_AT_ONCE = 32
+STORED_SECONDS = 480
+MAX_SESSIONS = 200
 
 
 class LargestFaces:

@@ -4,6 +4,8 @@ File inputs for which a program may name a link instead of a file.
 Gradio fetches such a link from public addresses only, but however much comes. Here no more comes than may be uploaded.
 """
 
+import asyncio
+import ipaddress
 import secrets
 from pathlib import Path, PurePosixPath
 
@@ -12,14 +14,34 @@ import safehttpx
 from gradio.components import Component
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
-from .limits import MAX_UPLOAD_MB
+from .limits import LINK_SECONDS, LINKS_AT_ONCE, MAX_UPLOAD_MB
 from .uploads import refuse
 
 MAX_REDIRECTS = 3
-SECONDS = 20.0  # without a byte
+_TUNNELS = [ipaddress.ip_network(net) for net in ("2002::/16", "64:ff9b::/96", "64:ff9b:1::/48", "::/96")]
+_under_way = 0
 
 
-async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB) -> str:
+async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB, seconds: float = LINK_SECONDS) -> str:
+    """
+    As `_fetch`, within `seconds` in all, as a server may drip, and few at a time.
+
+    Raises:
+        gr.Error: as there, the time is up, or too many links are being fetched.
+    """
+    global _under_way
+    if _under_way >= LINKS_AT_ONCE:
+        raise refuse("Too many links are being fetched at once: try again in some seconds.", "Link refused")
+    _under_way += 1
+    try:
+        return await asyncio.wait_for(_fetch(link, folder, most_mb), seconds)
+    except (asyncio.TimeoutError, TimeoutError):
+        raise refuse(f"The link did not come within {seconds:g} seconds, the limit.", "Link refused") from None
+    finally:
+        _under_way -= 1
+
+
+async def _fetch(link: str, folder: str, most_mb: int) -> str:
     """
     Fetch a link into a new folder below `folder`.
 
@@ -34,9 +56,11 @@ async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB) -> str:
         try:
             address = await safehttpx.async_validate_url(host)
         except ValueError:
-            raise refuse("Only links to public addresses are fetched.", "Link refused") from None
+            address = None
+        if address is None or not is_public(address):
+            raise refuse("Only links to public addresses are fetched.", "Link refused")
         transport = safehttpx.AsyncSecureTransport(address)  # connects to the address that was checked
-        async with httpx.AsyncClient(transport=transport, timeout=SECONDS) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=LINK_SECONDS) as client:
             async with client.stream("GET", link) as answer:
                 if answer.has_redirect_location:
                     link = str(httpx.URL(link).join(answer.headers["location"]))
@@ -45,6 +69,18 @@ async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB) -> str:
                     raise refuse(f"The link answers with status {answer.status_code}.", "Link refused")
                 return await _save(answer, _new_file(link, folder), most_mb)
     raise refuse("The link leads from one address to the next.", "Link refused")
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is on the Internet: not this machine's, its network's, a carrier's, nor a cover for those."""
+    ip = ipaddress.ip_address(address)
+    if ip.version == 6:
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        # 6to4 and NAT64 lead to the IPv4 address inside; fec0::/10 was for sites.
+        hidden = any(ip in network for network in _TUNNELS)
+        return ip.is_global and not (hidden or ip.is_site_local or ip.is_multicast or ip.teredo)
+    return ip.is_global and not ip.is_multicast
 
 
 async def _save(answer: httpx.Response, file: Path, most_mb: int) -> str:

@@ -2,22 +2,17 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download
-
+from grefel_hf.hub import EVALUATION_FILE, checkpoint_folder
 from grefel_hf.loading import BUNDLED_CHECKPOINT
-
-FILE = "evaluation.json"
 
 
 def load_evaluation(model: str | None) -> dict[str, Any]:
     """The figures of a folder, a Hub id or (None) the bundled checkpoint; {} where there are none to be read."""
-    folder = BUNDLED_CHECKPOINT if model is None else Path(model)
     try:
-        file = folder / FILE if folder.is_dir() else hf_hub_download(str(model), FILE)
-        evaluation = json.loads(Path(file).read_text(encoding="utf-8"))
+        folder = checkpoint_folder(str(BUNDLED_CHECKPOINT if model is None else model))
+        evaluation = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
     except Exception:  # the page works without: no such file, no network, no JSON
         return {}
     return evaluation if isinstance(evaluation, dict) else {}

@@ -8,7 +8,7 @@ import gradio as gr
 from grefel_hf import FacialExpressionPredictor
 
 from .api import add_endpoints
-from .limits import QUEUE_SIZE, LargestFaces
+from .limits import QUEUE_SIZE, STORED_SECONDS, LargestFaces
 from .measured import coverage_at, load_evaluation
 from .rendering import html, render
 from .sentences import UNSURE
@@ -24,7 +24,7 @@ from .tabs.video.tab import video_tab
 
 TITLE = "GReFEL: reliable facial expression recognition"
 # Uploads older than the second number (seconds) are deleted; how often is the first. The page promises ten minutes.
-DELETE_CACHE = (60, 480)
+DELETE_CACHE = (60, STORED_SECONDS)
 
 
 def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -> gr.Blocks:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
+from grefel_hf.faces.photos import RAISE_THE_LIMIT
 from grefel_hf.results import FacePrediction, PhotoPrediction
 
 from .limits import MAX_FACES
@@ -218,9 +219,14 @@ def worst_sentence(recalls: Sequence[tuple[str, float, int | None]]) -> str:
     return f"Recognised worst: {', '.join(named)}."
 
 
+def notes(photo: PhotoPrediction) -> str:
+    """What was done to the photo before it was searched; empty for nothing."""
+    return "".join(f"{_capitalised(note)}. " for note in photo.notes).strip()
+
+
 def photo_error(message: str, path: str) -> str:
     """The library's message for an unreadable photo as one sentence, without the server's path."""
-    sentence = message.replace(path, "this file").strip().rstrip(".")
+    sentence = message.replace(path, "this file").replace(RAISE_THE_LIMIT, "").strip().rstrip(".")
     return f"{_capitalised(sentence)}."
 
 

@@ -17,6 +17,8 @@ from gradio.utils import get_upload_folder
 def sweep(folder: Path, seconds: float, keep: frozenset[Path] = frozenset()) -> None:
     """Delete the files below `folder` whose content is older, but those to keep, and folders that are empty then."""
     limit = time.time() - seconds
+    if folder.is_symlink():  # someone put it in the folder's place: what it leads to is not ours
+        return
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
         with contextlib.suppress(OSError):  # someone else deleted it, or the folder is not empty
             if path.is_dir() and not path.is_symlink():

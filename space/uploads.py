@@ -6,9 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 from markupsafe import escape
-from PIL import Image
 
-from grefel_hf.faces.photos import PhotoError, load_photo
+from grefel_hf.faces.photos import Photo, PhotoError, read_photo
 
 from . import sentences as wording
 from .limits import MAX_PHOTO_MB, MAX_PIXELS
@@ -46,35 +45,22 @@ def uploaded_file(payload: dict[str, Any] | None, what: str = "photo") -> str:
     return str(path)
 
 
-def open_photo(path: str) -> Image.Image:
+def open_photo(path: str) -> Photo:
     """
-    An upload as upright RGB picture.
+    An upload as upright RGB picture, with what was done to it.
 
     Raises:
-        PhotoError: it is over a limit of this page, or cannot be read; see `load_photo`.
+        PhotoError: it is over a limit of this page, or cannot be read; see `read_photo`.
     """
     megabytes = Path(path).stat().st_size / 1e6
     if megabytes > MAX_PHOTO_MB:
         raise PhotoError(f"{path} has {megabytes:.0f} MB, the limit is {MAX_PHOTO_MB} MB: scale it down")
-    width, height = _size(path)
-    if width * height > MAX_PIXELS:
-        limit = f"{MAX_PIXELS / 1e6:g} megapixels"
-        raise PhotoError(f"{path} is too large ({width} x {height}), the limit is {limit}: scale it down")
-    return load_photo(path)
+    return read_photo(path, max_pixels=MAX_PIXELS)
 
 
-def open_photo_or_refuse(path: str) -> Image.Image:
+def open_photo_or_refuse(path: str) -> Photo:
     """The same; a photo that cannot be had is the visitor's to mend."""
     try:
         return open_photo(path)
     except PhotoError as error:
         raise refuse(wording.photo_error(str(error), path), "This photo cannot be read") from None
-
-
-def _size(path: str) -> tuple[int, int]:
-    """Of the header; (0, 0) where there is none that can be read, which `load_photo` will explain."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except Exception:
-        return 0, 0

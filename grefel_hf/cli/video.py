@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..files import whole_file
 from ..predictor import FacialExpressionPredictor
+from ..spreadsheets import as_cell
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from ..video.reader import VideoError, VideoReader
 from ..video.writer import check_container, write_annotated
@@ -104,7 +105,8 @@ def _run_video(
         for frame in with_progress(frames, video, messages):
             summary.add(frame)
             if writer:
-                writer.writerows({"source": visible(file)} | row for row in timeline_rows(frame))
+                rows = ({"source": visible(file)} | row for row in timeline_rows(frame))
+                writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     if not (args.csv or args.annotated):
         summary.print_table(Console())
     what = f"{counted(len(summary.seconds), 'person')} in {counted(summary.frames, 'analysed frame')}"

@@ -83,9 +83,13 @@ class LargeFaces:
 
 def _best_detector(min_score: float | None) -> FaceDetector:
     configured = configured_weights()  # a wrong setting is reported, not passed over
+    if configured:
+        detector: FaceDetector = YuNetDetector(configured, min_score)
+        log_once(logging.INFO, f"face detector: YuNet, from {configured}")
+        return detector
     try:
-        path = configured or cached_weights() or fetch_in_time()
-        detector: FaceDetector = YuNetDetector(path, min_score)
+        path = cached_weights() or fetch_in_time()
+        detector = YuNetDetector(path, min_score)
     except DetectorUnavailableError as reason:
         detector = HogDetector(min_score)
         log_once(logging.WARNING, f"face detector: HOG, which finds frontal faces only, because {reason}")

@@ -26,6 +26,7 @@ REDUCE_PIXELS, REDUCIBLE = 50_000_000, 4
 FREE_SCANS, SCANNED_PIXELS = 16, 1_500_000_000
 # What is decoded in Python, or as slowly, may have this share of the pixels.
 SLOW_SHARE, SLOW_FORMATS = 1 / 16, {"JPEG2000"}
+RAISE_THE_LIMIT = ", or raise the limit (max_pixels, --max_megapixels)"  # which visitors of a page cannot
 LEAST_READ = 0.5  # share of the rows of a truncated photo that must be there
 
 # Pillow only recognises these, or needs an outside program (Ghostscript for EPS) to decode them.
@@ -310,10 +311,7 @@ def _missing_rows(image: Image.Image) -> float:
 
 
 def _too_large(name: str, most: int, size: str = "") -> str:
-    return (
-        f"{name} is too large{size}, the limit is {most / 1e6:g} megapixels: scale it down, or raise the limit "
-        "(max_pixels, --max_megapixels)"
-    )
+    return f"{name} is too large{size}, the limit is {most / 1e6:g} megapixels: scale it down{RAISE_THE_LIMIT}"
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:

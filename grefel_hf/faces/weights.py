@@ -1,29 +1,24 @@
 """Where YuNet's weights are: a file that the environment names, the Hub's cache, or the Hub."""
 
 import os
-import threading
 from functools import cache
 from pathlib import Path
 
+from ..files import file_digest
+from ..hub import in_time, one_sentence
 from .face import DetectorUnavailableError
 from .yunet_networks import import_cv2
 
 YUNET_VARIABLE = "GREFEL_YUNET"
 YUNET_REPOSITORY = "opencv/face_detection_yunet"
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
-FETCH_SECONDS = 6.0  # how long "auto" waits for the weights
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+FETCH_SECONDS = 6.0  # for the weights to come, in total
 
 
 def yunet_weights() -> str:
     """The weights' path, fetched if need be. Raises DetectorUnavailableError where they cannot be had."""
-    path = configured_weights() or cached_weights()
-    if path:
-        return path
-    import_cv2()  # no download for a detector that cannot run
-    try:
-        return fetch_weights()
-    except Exception as error:  # httpx, OS and Hub errors alike: the weights cannot be had
-        raise DetectorUnavailableError(_how_to_get_weights(error)) from error
+    return configured_weights() or cached_weights() or fetch_in_time()
 
 
 def configured_weights() -> str | None:
@@ -37,11 +32,11 @@ def configured_weights() -> str | None:
 
 
 def cached_weights() -> str | None:
-    """The file in the Hub's cache, if there."""
+    """The file in the Hub's cache, if it is there and is what it should be."""
     from huggingface_hub import try_to_load_from_cache
 
     path = try_to_load_from_cache(YUNET_REPOSITORY, YUNET_FILE)
-    return path if isinstance(path, str) else None  # or a marker that the Hub has no such file
+    return path if isinstance(path, str) and _is_whole(path) else None  # or a marker that the Hub has no such file
 
 
 def fetch_weights() -> str:
@@ -50,26 +45,29 @@ def fetch_weights() -> str:
 
     # Asked first because, offline, hf_hub_download tries again for 25 s and logs each attempt; this fails at once.
     get_hf_file_metadata(hf_hub_url(YUNET_REPOSITORY, YUNET_FILE), timeout=FETCH_SECONDS / 2)
-    return hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, etag_timeout=FETCH_SECONDS / 2)
+    # What is cached was asked for before: it is not there or damaged.
+    path = hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, etag_timeout=FETCH_SECONDS / 2, force_download=True)
+    if not _is_whole(path):
+        Path(path).resolve().unlink(missing_ok=True)  # of the cache, so that the next run does not find it
+        Path(path).unlink(missing_ok=True)
+        raise OSError("what came is not that file")
+    return path
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        return file_digest(path) == YUNET_SHA256
+    except OSError:
+        return False
 
 
 @cache  # a process that is offline waits once
 def fetch_outcome() -> tuple[str | None, str]:
     """Path of the weights, or None and why there are none."""
-    outcome: list[tuple[str | None, str]] = []
-
-    def fetch() -> None:
-        try:
-            outcome.append((fetch_weights(), ""))
-        except Exception as error:  # a thread must not die loudly: HOG takes over
-            outcome.append((None, _how_to_get_weights(error)))
-
-    # The Hub's own time limits hold per connection, and none covers the name server: a thread bounds the whole.
-    thread = threading.Thread(target=fetch, daemon=True, name="fetch-yunet")
-    thread.start()
-    thread.join(FETCH_SECONDS)
-    late = (None, _how_to_get_weights(f"nothing came within {FETCH_SECONDS:g} s"))
-    return outcome[0] if outcome else late
+    try:
+        return in_time(fetch_weights, FETCH_SECONDS), ""
+    except Exception as error:  # of httpx, the OS and the Hub alike: the weights cannot be had
+        return None, _how_to_get_weights(error)
 
 
 def fetch_in_time() -> str:
@@ -81,9 +79,8 @@ def fetch_in_time() -> str:
     return path
 
 
-def _how_to_get_weights(reason: object) -> str:
-    first_line = str(reason).strip().partition("\n")[0].rstrip(".") or type(reason).__name__
+def _how_to_get_weights(reason: Exception) -> str:
     return (
-        f"the YuNet weights ({YUNET_FILE}) are not at hand and could not be fetched ({first_line}): set "
+        f"the YuNet weights ({YUNET_FILE}) are not at hand and could not be fetched ({one_sentence(reason)}): set "
         f"{YUNET_VARIABLE} to a local copy, or connect to the Hub once"
     )

@@ -60,7 +60,7 @@ class YuNetDetector:
         try:
             self._network = open_yunet(str(model_path), MIN_SCORE if min_score is None else min_score)
         except cv2.error as error:
-            raise DetectorUnavailableError(f"OpenCV cannot read the YuNet weights {model_path}: {error}") from error
+            raise DetectorUnavailableError(f"{model_path} holds no YuNet weights that can be read") from error
 
         self._canvas = CropGeometry(scale=self.measure_canvas / self.measure_face, shift=0.0)
 

@@ -12,7 +12,11 @@ from .remote_code import SavedWithCode, without_code_entries
 PYRAMIDS = {
     "iresnet50": {"channels": (64, 128, 256), "strides": (2, 4, 8)},
     "mobilefacenet": {"strides": (4, 8, 16)},
+    "mobilenet_v1": {"channels": (256, 512, 1024), "strides": (8, 16, 32)},  # at width 1
 }
+
+LARGEST_WIDTH = 4  # of MobileNet v1
+ANCHOR_DISTANCES = ("euclidean", "cosine")
 
 # What differs from the defaults of `GReFELConfig`, which are grefel-small's.
 GREFEL_SIZES: dict[str, dict[str, Any]] = {
@@ -27,6 +31,31 @@ GREFEL_SIZES: dict[str, dict[str, Any]] = {
     },
 }
 
+# The largest entries: a configuration of strangers must not ask for more memory than there is. "base" needs a quarter
+# of each at most.
+LARGEST_ENTRIES = {
+    "image_size": 1024,
+    "image_backbone_size": 512,
+    "landmark_backbone_size": 512,
+    "iresnet_depths": 64,
+    "mobilefacenet_channels": 2048,
+    "mobilefacenet_depths": 64,
+    "fusion_channels": 2048,
+    "fusion_num_heads": 128,
+    "window_sizes": 56,
+    "fusion_mlp_ratio": 16,
+    "hidden_size": 4096,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 128,
+    "intermediate_size": 16384,
+    "classifier_hidden_size": 4096,
+    "num_anchors": 1024,
+    "correction_size": 4096,
+    "correction_num_heads": 128,
+}
+MOST_LABELS = 1000
+LONGEST_LABEL = 100  # characters
+
 
 def halve(size: int) -> int:
     """Side of a map after a stride-2 3x3 convolution with padding 1."""
@@ -40,6 +69,11 @@ def pyramid_grid(size: int, stride: int) -> int:
     return size
 
 
+def scaled_channels(channels: int, width: float) -> int:
+    """Channels of a MobileNet layer that has `channels` at width 1; at least 8."""
+    return max(8, int(channels * width))
+
+
 @strict
 class GReFELConfig(SavedWithCode, PreTrainedConfig):
     r"""
@@ -51,11 +85,14 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     num_channels (`int`, defaults to 3):
         Channels of the crop: red, green and blue, and nothing else.
     image_backbone (`str`, defaults to `"mobilefacenet"`):
-        `"mobilefacenet"` or `"iresnet50"` (the first three stages of face.evoLVe's IR-50).
+        `"mobilefacenet"`, `"mobilenet_v1"` (all 13 pairs) or `"iresnet50"` (the first three stages of face.evoLVe's
+        IR-50).
     image_backbone_size, landmark_backbone_size (`int`, defaults to 112 and 56):
         The crop is resized to these sides before each backbone. The three maps of both must come out equally large.
     iresnet_depths (`tuple[int, int, int]`, defaults to `(3, 4, 14)`):
         Residual units per stage of the `"iresnet50"` backbone.
+    mobilenet_width (`float`, defaults to 1.0):
+        Multiplies the channels of the `"mobilenet_v1"` backbone.
     mobilefacenet_channels, mobilefacenet_depths (`tuple[int, int, int]`, defaults to `(64, 128, 512)` and `(5, 7, 3)`):
         Widths of the maps of every MobileFaceNet (the landmark backbone is one), and its bottlenecks per stage.
         Published weights have the defaults.
@@ -89,6 +126,9 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         Anchors per class, K.
     anchor_temperature (`float`, defaults to 1.0):
         Delta of Eq. 14. Smaller values make the nearest anchors count for more.
+    anchor_distance (`str`, defaults to `"euclidean"`):
+        d of Eq. 13: `"euclidean"`, as in the paper, or `"cosine"`, which cannot be met by leaving the region of the
+        embeddings; `anchor_loss` and `center_loss` then use embeddings and anchors of length sqrt(`hidden_size`).
     learn_anchor_temperature (`bool`, defaults to `False`):
         Train delta, from `anchor_temperature` on, and save it with the weights.
     anchor_initializer_range (`float`, defaults to 0.5):
@@ -102,6 +142,11 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     geometric_loss_weight (`float`, defaults to 0.0):
         The same on the geometric correction, without which far anchors get no gradient: a correction without
         confidence has no weight in the corrected distribution. Not in the paper.
+    attentive_loss_weight (`float`, defaults to 0.0):
+        The same on the attentive correction. Not in the paper.
+    detach_confidences (`bool`, defaults to `False`):
+        Let no gradient through the confidences of Eq. 18 and 19, so that a part is not rewarded for being sure. Not in
+        the paper.
     anchor_margin (`float`, defaults to 2.0):
         Squared distance per dimension at which two anchors stop repelling each other (see `anchor_loss`), as a
         multiple of the embeddings' variance; 2 is the mean squared distance of two embeddings.
@@ -139,7 +184,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         *("hidden_states", "attentions", "primary_logits", "geometric_correction", "attentive_correction"),
         *("correction", "primary_confidence", "geometric_confidence", "attentive_confidence"),
         *("correction_confidence", "corrected_confidence", "anchor_similarities", "embedding", "landmarks"),
-        *("attention_map", "classification_loss", "anchor_loss", "center_loss", "primary_loss", "geometric_loss"),
+        *("attention_map", "classification_loss", "anchor_loss", "center_loss"),
+        *("primary_loss", "geometric_loss", "attentive_loss"),
     ]
 
     image_size: int = 112
@@ -148,6 +194,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     image_backbone_size: int = 112
     landmark_backbone_size: int = 56
     iresnet_depths: list[int] | tuple[int, ...] = (3, 4, 14)
+    mobilenet_width: float | int = 1.0
     mobilefacenet_channels: list[int] | tuple[int, ...] = (64, 128, 512)
     mobilefacenet_depths: list[int] | tuple[int, ...] = (5, 7, 3)
     downsample_image_pyramid: bool = True
@@ -173,6 +220,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     num_anchors: int = 8
     anchor_temperature: float | int = 1.0
     learn_anchor_temperature: bool = False
+    anchor_distance: str = "euclidean"
     anchor_initializer_range: float = 0.5
     correction_size: int = 64
     correction_num_heads: int = 4
@@ -181,6 +229,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     center_loss_weight: float | int = 0.1
     primary_loss_weight: float | int = 0.0
     geometric_loss_weight: float | int = 0.0
+    attentive_loss_weight: float | int = 0.0
+    detach_confidences: bool = False
     anchor_margin: float | int = 2.0
     class_weights: list[float] | None = None
     freeze_landmark_backbone: bool = True
@@ -189,6 +239,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     save_code: bool = True
 
     def __post_init__(self, **kwargs):
+        self._check_sizes()
         self._check_choices()
         self._check_grids()
         super().__post_init__(**without_code_entries(kwargs))
@@ -206,7 +257,10 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
     @property
     def image_backbone_channels(self) -> tuple[int, ...]:
         """Channels of the image backbone's maps, per level."""
-        return tuple(PYRAMIDS[self.image_backbone].get("channels", self.mobilefacenet_channels))
+        channels = PYRAMIDS[self.image_backbone].get("channels", self.mobilefacenet_channels)
+        if self.image_backbone == "mobilenet_v1":
+            return tuple(scaled_channels(c, self.mobilenet_width) for c in channels)
+        return tuple(channels)
 
     @property
     def fusion_grids(self) -> tuple[int, ...]:
@@ -224,8 +278,26 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         """Tokens of the ViT without CLS: all levels on the coarsest grid."""
         return len(self.fusion_grids) * self.fusion_grids[-1] ** 2
 
+    def _check_sizes(self):
+        for name, most in LARGEST_ENTRIES.items():
+            value = getattr(self, name)
+            for size in value if isinstance(value, list | tuple) else (value,):
+                if not isinstance(size, int) or not 0 < size <= most:
+                    raise ValueError(f"{name} is {value!r}: it must be from 1 to {most}.")
+
     def check_labels(self):
         """Raises ValueError for labels that no distribution over classes can have."""
+        labels = list(self.id2label.values())
+        if len(labels) > MOST_LABELS:
+            raise ValueError(f"num_labels is {len(labels)}: at most {MOST_LABELS} classes are possible.")
+        if sorted(self.id2label) != list(range(len(labels))):
+            raise ValueError("id2label must name the classes 0, 1, 2 and so on, without a gap.")
+        for label in labels:
+            if not isinstance(label, str) or len(label) > LONGEST_LABEL or not label.isprintable():
+                raise ValueError(
+                    f"id2label names a class {str(label)[:LONGEST_LABEL]!r}: names are text of at most "
+                    f"{LONGEST_LABEL} characters that can be printed."
+                )
         if self.num_labels < 2:
             raise ValueError(f"num_labels is {self.num_labels}: a distribution over classes needs at least 2.")
         if self.problem_type not in (None, "single_label_classification"):
@@ -249,9 +321,15 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         for name, width, heads in widths:
             if heads < 1 or width % heads:
                 raise ValueError(f"{name} ({width}) must be a multiple of its number of attention heads ({heads}).")
+        if self.anchor_distance not in ANCHOR_DISTANCES:
+            raise ValueError(
+                f"anchor_distance is {self.anchor_distance!r}: choose one of {', '.join(ANCHOR_DISTANCES)}."
+            )
         if self.projection_kernel_size not in (1, 3):
             raise ValueError(f"projection_kernel_size is {self.projection_kernel_size}: choose 1 or 3.")
-        for name in ("num_anchors", "anchor_temperature", "anchor_initializer_range"):
+        if self.mobilenet_width > LARGEST_WIDTH:
+            raise ValueError(f"mobilenet_width is {self.mobilenet_width}: it is at most {LARGEST_WIDTH}.")
+        for name in ("anchor_temperature", "anchor_initializer_range", "mobilenet_width"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive and is {getattr(self, name)}.")
 

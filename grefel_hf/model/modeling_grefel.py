@@ -24,6 +24,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .backbone_iresnet import IResNet
 from .backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
+from .backbone_mobilenet_v1 import MobileNetV1
 from .configuration_grefel import GReFELConfig, halve
 from .losses import anchor_loss, as_distribution, center_loss, classification_loss
 from .reliability_balancing import (
@@ -70,8 +71,8 @@ class GReFELImageClassifierOutput(ImageClassifierOutput):
     landmarks (B, 68, 2): x and y as fractions of the crop.
     attention_map (B, 3, S, S): the attentive correction's attention over the visual tokens, per level, fine to
         coarse, on the coarsest grid; sums to at most 1 (the rest is CLS's own share).
-    classification_loss, anchor_loss, center_loss, primary_loss, geometric_loss: the terms of `loss` before weighting,
-        with labels.
+    classification_loss, anchor_loss, center_loss, primary_loss, geometric_loss, attentive_loss: the terms of `loss`
+        before weighting, with labels.
     hidden_states, attentions: as in `GReFELModelOutput`.
 
     Fields of parts that are switched off are None.
@@ -95,6 +96,7 @@ class GReFELImageClassifierOutput(ImageClassifierOutput):
     center_loss: torch.Tensor | None = None
     primary_loss: torch.Tensor | None = None
     geometric_loss: torch.Tensor | None = None
+    attentive_loss: torch.Tensor | None = None
 
 
 def eager_attention_forward(
@@ -215,6 +217,20 @@ class GReFELCrossFusion(GradientCheckpointingLayer):
         return image.permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)
 
 
+def make_image_backbone(config: GReFELConfig) -> nn.Module:
+    """The backbone that the config names: pixels (B, 3, S, S) to three maps, fine to coarse."""
+    if config.image_backbone == "iresnet50":
+        return IResNet(config.iresnet_depths)
+    if config.image_backbone == "mobilenet_v1":
+        return MobileNetV1(config.mobilenet_width)
+    return make_mobilefacenet(config)
+
+
+def make_mobilefacenet(config: GReFELConfig) -> MobileFaceNet:
+    """A MobileFaceNet of the config's widths and depths: the landmark backbone, or the image backbone, too."""
+    return MobileFaceNet(config.mobilefacenet_channels, config.mobilefacenet_depths)
+
+
 class GReFELFeaturePyramid(nn.Module):
     """Both backbones and the convolutions that bring their maps to the widths and grids of the fusion."""
 
@@ -222,11 +238,8 @@ class GReFELFeaturePyramid(nn.Module):
         super().__init__()
         self.config = config
         channels = config.fusion_channels
-        mobilefacenet = (config.mobilefacenet_channels, config.mobilefacenet_depths)
-        self.image_backbone = (
-            IResNet(config.iresnet_depths) if config.image_backbone == "iresnet50" else MobileFaceNet(*mobilefacenet)
-        )
-        self.landmark_backbone = MobileFaceNet(*mobilefacenet)
+        self.image_backbone = make_image_backbone(config)
+        self.landmark_backbone = make_mobilefacenet(config)
         width, grid = config.mobilefacenet_channels[-1], config.landmark_grids[-1]
         self.landmark_head = MobileFaceNetLandmarkHead(grid, width) if config.landmark_head else None
         size = config.projection_kernel_size
@@ -403,6 +416,28 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
     @classmethod
+    def from_pretrained(cls, name: str | None, *args, output_loading_info: bool = False, **kwargs):
+        """
+        As transformers' own, which fills gaps with random numbers. Heads may be new, for fine-tuning; an encoder that
+        is made up or weights that are no numbers are refused, unless `output_loading_info` hands over the judgement.
+        """
+        model, info = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+        if output_loading_info:
+            return model, info
+        if name is not None:
+            model._check_loaded(name, info["missing_keys"])
+        return model
+
+    def _check_loaded(self, name: str, missing: set[str]):
+        encoder = self.base_model_prefix if hasattr(self, self.base_model_prefix) else ""
+        made_up = sorted(key for key in missing if key.startswith(encoder))
+        if made_up:
+            raise ValueError(f"The weights of {name} lack {len(made_up)} of the encoder's tensors: {made_up[0]} ...")
+        for key, tensor in self.state_dict().items():
+            if tensor.is_floating_point() and not tensor.is_meta and not tensor.isfinite().all():
+                raise ValueError(f"The weights of {name} hold values in {key} that are infinite or no numbers.")
+
+    @classmethod
     def register_for_auto_class(cls, auto_class: str | type | None = None):
         """Nothing is left to do: `save_pretrained` saves the configuration, which brings the code."""
 
@@ -531,6 +566,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
                 config.hidden_size,
                 config.anchor_temperature,
                 config.learn_anchor_temperature,
+                config.anchor_distance,
             )
             if config.use_anchors
             else None
@@ -585,7 +621,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
             attentive, attention = self.attentive_correction(tokens)
             side = self.config.fusion_grids[-1]
             attention_map = attention.unflatten(1, (-1, side, side))  # (B, T) -> (B, 3, S, S)
-        corrected, correction = correct_distribution(primary, geometric, attentive)
+        corrected, correction = correct_distribution(primary, geometric, attentive, self.config.detach_confidences)
 
         def confidence_of(distribution):
             return None if distribution is None else confidence(distribution)
@@ -616,14 +652,18 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
         output.classification_loss = classification_loss(output.logits.exp(), target, weights)
         loss = config.classification_loss_weight * output.classification_loss
         if self.anchors is not None:
-            variance = output.embedding.detach().float().var(0, correction=0).mean()
-            output.anchor_loss = anchor_loss(self.anchors.positions.float(), config.anchor_margin * variance)
+            variance = self.anchors.comparable(output.embedding.detach().float()).var(0, correction=0).mean()
+            anchors = self.anchors.comparable(self.anchors.positions.float())
+            output.anchor_loss = anchor_loss(anchors, config.anchor_margin * variance)
             output.center_loss = center_loss(squared_distances, target, config.hidden_size)
             loss = loss + config.anchor_loss_weight * output.anchor_loss
             loss = loss + config.center_loss_weight * output.center_loss
             if config.geometric_loss_weight:
                 output.geometric_loss = classification_loss(output.geometric_correction, target, weights)
                 loss = loss + config.geometric_loss_weight * output.geometric_loss
+        if self.attentive_correction is not None and config.attentive_loss_weight:
+            output.attentive_loss = classification_loss(output.attentive_correction, target, weights)
+            loss = loss + config.attentive_loss_weight * output.attentive_loss
         if config.primary_loss_weight:
             output.primary_loss = classification_loss(output.primary_logits.softmax(-1), target, weights)
             loss = loss + config.primary_loss_weight * output.primary_loss

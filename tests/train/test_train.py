@@ -59,6 +59,8 @@ def test_results_tell_what_made_them(trained, recipe, ferplus):
     assert results["best"]["corrected"]["samples"] == 24 and len(results["commit"]) in (7, 40)
     assert results["class_counts"] == dict.fromkeys(results["class_counts"], 8) and len(results["class_counts"]) == 8
     assert results["torch"] == torch.__version__ and "--seed 3" in results["command"]
+    assert len(results["data"]["train"]) == 64 and results["data"]["calibration"] is None
+    assert results["starting_weights"] == {} and results["python"] and results["threads"] >= 1
     assert not any("hf_secret" in file.read_text() for file in trained.glob("*.*"))
     # The recipe that ran makes the same run again.
     words = ["--output_dir", "elsewhere", "--config", str(trained / "recipe.yaml")]

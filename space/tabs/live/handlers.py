@@ -14,7 +14,7 @@ from grefel_hf import FacialExpressionPredictor
 from grefel_hf.faces.photos import PhotoError, load_photo
 from grefel_hf.results import FacePrediction, PhotoPrediction
 
-from ...hardware import on_gpu
+from ...hardware import TURN, on_gpu
 from ...limits import LIVE_SIDE
 from ...timeline import timeline
 from ...uploads import refuse
@@ -50,7 +50,8 @@ class LiveHandlers:
         Returns:
             The view, and the moments of the last seconds with this one.
         """
-        prediction = self._predict(decode_frame(payload))
+        with TURN:
+            prediction = self._predict(decode_frame(payload))
         now = time.monotonic()
         face = largest_face(prediction)
         kept = [moment for moment in moments if now - moment.time <= SECONDS_SHOWN]

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from ...limits import LIVE_SECONDS, LIVE_VISITORS
+from ...links import bounded
 from ...rendering import html, render
 from ...uploads import PRIVATE
 from .handlers import LiveHandlers
@@ -16,18 +17,20 @@ def live_tab(handlers: LiveHandlers) -> None:
     moments = gr.State([], time_to_live=FORGET_SECONDS)
     with gr.Row(elem_classes="gf-columns"):
         with gr.Column(scale=5, min_width=320):
-            camera = gr.Image(
-                sources=["webcam"],
-                streaming=True,
-                type="pil",
-                label="Camera",
-                show_label=False,
-                height=440,
-                elem_id="gf-camera",
-                buttons=[],
-                webcam_options=gr.WebcamOptions(
-                    mirror=True, constraints={"video": {"width": {"ideal": 640}, "facingMode": "user"}}
-                ),
+            camera = bounded(
+                gr.Image(
+                    sources=["webcam"],
+                    streaming=True,
+                    type="pil",
+                    label="Camera",
+                    show_label=False,
+                    height=440,
+                    elem_id="gf-camera",
+                    buttons=[],
+                    webcam_options=gr.WebcamOptions(
+                        mirror=True, constraints={"video": {"width": {"ideal": 640}, "facingMode": "user"}}
+                    ),
+                )
             )
             html(render("live/note"), "gf-live-note")
         with gr.Column(scale=7, min_width=320):

@@ -9,10 +9,11 @@ from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, PhotoPrediction, faces_table
 from grefel_hf.faces.photos import PhotoError
+from grefel_hf.spreadsheets import csv_text
 
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
-from ...hardware import on_gpu
+from ...hardware import in_turns, on_gpu
 from ...limits import MAX_PHOTOS
 from ...uploads import open_photo, refuse, uploaded_file
 
@@ -35,7 +36,7 @@ class Batch:
 
     def csv(self) -> str:
         """One row per face; see `faces_table`."""
-        return faces_table(list(self.results.values())).to_csv(index=False)
+        return csv_text(faces_table(list(self.results.values())))
 
 
 class ManyPhotosHandlers:
@@ -90,11 +91,14 @@ class ManyPhotosHandlers:
         paths = [uploaded_file(photo) for photo in photos]
         batch = Batch([Path(path).name for path in paths])
         yield batch
+        yield from in_turns(self._fill(batch, paths))
+
+    def _fill(self, batch: Batch, paths: list[str]) -> Iterator[Batch]:
         for start in range(0, len(paths), PHOTOS_PER_CHUNK):
             images: dict[int, Image.Image] = {}
             for number, path in enumerate(paths[start : start + PHOTOS_PER_CHUNK], start):
                 try:
-                    images[number] = open_photo(path)
+                    images[number] = open_photo(path).image
                 except PhotoError as error:
                     batch.problems[number] = wording.photo_error(str(error), path)
             for number, result in zip(images, self._predict(list(images.values()))):

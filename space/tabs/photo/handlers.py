@@ -10,7 +10,7 @@ from grefel_hf import FacialExpressionPredictor
 from grefel_hf.comparison import compare_balancing
 from grefel_hf.results import PhotoPrediction
 
-from ...hardware import on_gpu
+from ...hardware import TURN, on_gpu
 from ...measured import Coverage
 from ...uploads import open_photo_or_refuse, uploaded_file
 from .view import faces_view, photo_view
@@ -72,6 +72,8 @@ class PhotoHandlers:
 
     def _analyse(self, path: str) -> tuple[Image.Image, PhotoPrediction]:
         """The upright photo and its prediction."""
-        image = open_photo_or_refuse(path)
-        # The server's folder is nobody's business: only the name that the file came with.
-        return image, replace(self._predict(image), source=Path(path).name)
+        with TURN:
+            photo = open_photo_or_refuse(path)
+            found = self._predict(photo.image)
+            # The server's folder is nobody's business: only the name that the file came with.
+            return photo.image, replace(found, source=Path(path).name, notes=(*photo.notes, *found.notes))

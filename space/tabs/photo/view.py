@@ -28,6 +28,7 @@ def photo_view(image: Image.Image, photo: PhotoPrediction) -> str:
         picture=jpeg_uri(image, PHOTO_SIDE),
         ratio=photo.width / photo.height,
         found=wording.faces_found(photo),
+        notes=wording.notes(photo),
         faces=[_boxed(face, number, photo) for number, face in enumerate(photo.faces, start=1)],
     )
 

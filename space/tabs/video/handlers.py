@@ -13,6 +13,7 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
+from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.reader import VideoError, VideoReader
 from grefel_hf.video.writer import write_annotated
@@ -20,7 +21,7 @@ from grefel_hf.video.writer import write_annotated
 from ... import limits
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
-from ...hardware import on_gpu
+from ...hardware import in_turns, on_gpu
 from ...uploads import refuse, uploaded_file
 
 ANALYSED_A_SECOND = 5
@@ -61,7 +62,7 @@ class Analysis:
 
     def csv(self) -> str:
         """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
-        return pd.DataFrame(self.rows, columns=timeline_columns(self.labels)).to_csv(index=False)
+        return csv_text(pd.DataFrame(self.rows, columns=timeline_columns(self.labels)))
 
 
 class VideoHandlers:
@@ -109,7 +110,7 @@ class VideoHandlers:
         if not isinstance(smoothing, int | float) or not 0 <= smoothing <= MAX_SMOOTHING:
             raise refuse(f"Smoothing goes from 0 to {MAX_SMOOTHING:g} seconds.", "Smoothing")
         try:
-            yield from self._run(path, float(smoothing))
+            yield from in_turns(self._run(path, float(smoothing)))
         except VideoError as error:
             raise refuse(wording.photo_error(str(error), path), "This video cannot be read") from None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from ...limits import MODEL
+from ...limits import VIDEO
 from ...links import bounded
 from ...rendering import html, render
 from ...uploads import PRIVATE
@@ -71,6 +71,6 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
         return idle(render("video/cancelled"))
 
     parts = [view, clip, start, cancel]
-    running = start.click(run, [video, smoothing], parts, show_progress="hidden", **PRIVATE, **MODEL)
+    running = start.click(run, [video, smoothing], parts, show_progress="hidden", **PRIVATE, **VIDEO)
     # Afterwards, not at once: a report that was under way would come after the words.
     cancel.click(None, cancels=running).then(cancelled, None, parts, queue=False, show_progress="hidden", **PRIVATE)

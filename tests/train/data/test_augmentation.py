@@ -109,6 +109,17 @@ def test_colours_leave_grey_images_grey():
     assert (result.amax(1) - result.amin(1)).max() < 1e-4
 
 
+def test_one_channel_becomes_what_each_of_three_equal_ones_becomes():
+    images = some_images(32, grey=True)
+    augment = FaceAugmentation(40, strength=1.0)
+    torch.manual_seed(1)
+    expected = augment(images)
+    torch.manual_seed(1)
+    found = augment(images[:, :1])
+    assert found.shape == (32, 1, 40, 40)
+    assert (found - expected).abs().max() < 1e-4
+
+
 def test_colours_change_hue_and_saturation_and_sometimes_remove_both():
     torch.manual_seed(0)
     images = torch.tensor([0.6, 0.4, 0.3]).view(1, 3, 1, 1).expand(1000, 3, 4, 4)
@@ -197,9 +208,9 @@ def test_other_strengths_are_refused(strength):
         FaceAugmentation(32, strength)
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 30, 30), (2, 3, 40, 41), (2, 1, 40, 40)])
+@pytest.mark.parametrize("shape", [(2, 3, 30, 30), (2, 3, 40, 41), (2, 2, 40, 40)])
 def test_images_that_cannot_be_cropped_are_refused(shape):
-    with pytest.raises(ValueError, match="square, with three channels, and not smaller"):
+    with pytest.raises(ValueError, match="square, with three channels or one, and not smaller"):
         FaceAugmentation(32)(torch.zeros(shape))
 
 

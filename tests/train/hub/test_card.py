@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -182,6 +183,22 @@ def test_results_of_other_programs_are_refused(tmp_path):
     file.write_text("{")
     with pytest.raises(ValueError, match="no JSON"):
         read_results(file)
+
+
+def test_the_card_tells_whose_photos_the_start_weights_saw(best, tmp_path):
+    assert "VGGFace2" not in model_card(best, None, results())
+    model = Path(shutil.copytree(best, tmp_path / "best"))
+    config = json.loads((model / "config.json").read_text()) | {"image_backbone": "mobilenet_v1"}
+    (model / "config.json").write_text(json.dumps(config))
+    terms = words(model_card(model, None, results()))
+    assert "taught on VGGFace2" in terms and "taught on MS1M" in terms and "both were withdrawn" in terms
+
+
+def test_a_run_that_keeps_its_last_epoch_chose_none(best):
+    assert "the best of its epochs on these very images" in words(model_card(best, None, results()))
+    text = words(model_card(best, None, results(keep="last")))
+    assert "after epoch 2, the last, which nothing was chosen for." in text and ", last epoch 2, " in text
+    assert "best of its epochs" not in text
 
 
 def test_the_card_of_an_imagefolder_run_keeps_the_bounds_of_what_it_went_on_from(best):

@@ -13,6 +13,7 @@ from grefel_train.run.build import (
     load_weights,
     may_be_prolonged,
     parameter_groups,
+    planned_steps,
     train_mode,
 )
 from tests.helpers.tiny import tiny_config
@@ -134,6 +135,12 @@ def test_the_table_of_classes_and_a_label_map_that_misses_them(tmp_path):
     assert "new      tired" in compare_classes(arguments(*start), ("Happy", "tired"))
     with pytest.raises(ValueError, match="--label_map fun=hapiness: the checkpoint's classes are anger, fear, happ"):
         compare_classes(arguments(*start, "--label_map", "fun=hapiness"), ("hapiness", "anger"))
+
+
+def test_steps_go_before_epochs_and_flags_mean_what_they_do_in_the_official_scripts():
+    assert planned_steps(arguments("--num_train_epochs", "3"), 5) == 15
+    assert planned_steps(arguments("--num_train_epochs", "3", "--max_train_steps", "40"), 5) == 40
+    assert arguments("--train_val_split", "0.3").validation_fraction == 0.3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Small parts of the loop; the whole is launched by test_train*.py."""
 
 import argparse
+import contextlib
 import itertools
 import types
 
@@ -9,7 +10,8 @@ import torch
 from accelerate import Accelerator
 
 from grefel_hf.files import restore_folder, whole_folder
-from grefel_train.run.loop import Means, Progress, is_over, seed_batch
+from grefel_train.run import loop
+from grefel_train.run.loop import Means, Progress, evaluate_and_keep_best, is_over, seed_batch
 from grefel_train.run.saving import in_half_precision
 
 
@@ -59,6 +61,30 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder.rename(tmp_path / "best.old")  # as a kill between the two renames leaves it
     restore_folder(folder)
     assert (folder / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", [1, 2]), ("last", [1, 2, 3])])
+def test_the_best_or_the_last_epoch_is_kept(tmp_path, monkeypatch, keep, kept):
+    saved, accuracies = [], iter([0.5, 0.7, 0.6])
+    monkeypatch.setattr(loop, "check_weights", lambda run: None)
+    monkeypatch.setattr(loop, "averaged_weights", lambda run: contextlib.nullcontext())
+    monkeypatch.setattr(loop, "evaluate", lambda run: {"corrected": {"accuracy": next(accuracies)}})
+    monkeypatch.setattr(loop, "save_model", lambda *arguments: saved.append(run.progress.epoch))
+    run = types.SimpleNamespace(
+        args=types.SimpleNamespace(keep=keep, metric_for_best="accuracy"),
+        progress=Progress(),
+        eval_loader=[],
+        log=types.SimpleNamespace(write=lambda *entry: None),
+        plain_model=torch.nn.Linear(1, 1),
+        accelerator=Accelerator(cpu=True),
+        processor=None,
+        sharded=False,
+        stop=types.SimpleNamespace(check=lambda accelerator: None),
+        output_dir=tmp_path,
+    )
+    for run.progress.epoch in (1, 2, 3):
+        evaluate_and_keep_best(run)
+    assert saved == kept and run.progress.best["epoch"] == kept[-1]
 
 
 @pytest.mark.parametrize(

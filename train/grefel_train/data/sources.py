@@ -124,6 +124,12 @@ def load_folders(args: argparse.Namespace) -> FaceSource:
     return FaceSource(name, splits)
 
 
+def folder_title(folder: str | Path) -> str:
+    """The name of a folder of images, or of the one around it where its own is that of a split."""
+    path = Path(folder)
+    return path.parent.name if path.name.lower() in SPLIT_FOLDERS and path.parent.name else path.name
+
+
 def split_folders(folder: Path, flag: str) -> dict[str, Path]:
     """
     The folders of splits in a folder by the names of their splits; none where its folders are classes.

@@ -14,8 +14,9 @@ from datasets import Dataset
 from grefel_train.data.adapters import title_of
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import EMOTIONS, load_ferplus, majority_labels
+from grefel_train.data.columns import ROW
 from grefel_train.data.loading import load_face_data
-from grefel_train.data.sources import dataset_format
+from grefel_train.data.sources import dataset_format, folder_title
 from grefel_train.data.splits import class_ids, group_ids, sample
 from grefel_train.evaluation.groups import NO_ENTRY
 from grefel_train.evaluation.label_map import describe, label_map, map_distributions
@@ -150,7 +151,7 @@ def dataset_title(args: argparse.Namespace) -> str:
         return title_of(dataset_format(args))
     if args.dataset_name:
         return Path(args.dataset_name).name if Path(args.dataset_name).exists() else args.dataset_name
-    return Path(args.validation_dir or args.train_dir).name
+    return folder_title(args.validation_dir or args.train_dir)
 
 
 def file_names(data: Dataset) -> list[str] | None:
@@ -200,7 +201,7 @@ def group_values(data: Dataset, column: str, metadata: dict[str, list]) -> list[
     else:
         raise ValueError(
             f"there is no column {column!r} (--group_columns); there are "
-            f"{', '.join([c for c in data.column_names if c != 'image'] + list(metadata))}."
+            f"{', '.join([c for c in data.column_names if c not in ('image', ROW)] + list(metadata))}."
         )
     values = [NO_ENTRY if pd.api.types.is_scalar(value) and pd.isna(value) else str(value) for value in values]
     if len(set(values)) > MOST_GROUPS:

@@ -185,7 +185,9 @@ def model_card(
     inside = model.resolve().is_relative_to(REPOSITORY)
     name = hub_id or str(model.resolve().relative_to(REPOSITORY) if inside else model.name)
     title = Path(name).name
-    labels = read_json(model / "config.json")["id2label"]
+    config = read_json(model / "config.json")
+    labels = config["id2label"]
+    keeps_last = results is not None and results["args"].get("keep") == "last"
     figures = measured_figures(model, metrics, results)
     trained_on, trained_on_title = training_dataset(results["args"]) if results else (None, None)
     card = ModelCard.from_template(
@@ -201,12 +203,16 @@ def model_card(
         table=metric_table(figures) if figures else None,
         metrics=metrics,
         points=reliability_points(metrics) if metrics else None,
-        chose_best_epoch=metrics and results and metrics["split"] == validation_split(results["args"]),
+        keeps_last=keeps_last,
+        chose_best_epoch=(
+            metrics and results and not keeps_last and metrics["split"] == validation_split(results["args"])
+        ),
         results=results,
         trained_on=trained_on,
         trained_on_title=trained_on_title,
         trained_before=[title_of(name) for name in data_before(results or {})],
         has_recipe=(model / "recipe.yaml").exists(),
+        image_backbone=config.get("image_backbone"),
         landmarks=read_json(model / "landmarks.json"),
         terms=data_terms(results) if results else None,
         licence=license,

@@ -95,6 +95,13 @@ def add_run_arguments(group):
         default=False,
         help="Evaluate before training, too.",
     )
+    add(
+        "--keep",
+        scope=Scope.RUN,
+        choices=("best", "last"),
+        default="best",
+        help="What OUT/best holds: the epoch that is best on validation, or the last, which nothing was chosen for.",
+    )
     add("--metric_for_best", choices=METRICS, default="accuracy", help="Of the corrected distribution, on validation.")
 
 
@@ -282,6 +289,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return f"--freeze_stages {args.freeze_stages}: the image backbone has 3 stages"
     if args.class_weighting != "none" and args.model.get("class_weights") is not None:
         return "--class_weighting and --model.class_weights both set the weights of classes: give one of them"
+    if args.keep == "last" and args.early_stopping_patience:
+        return "--early_stopping_patience waits for a better epoch, which --keep last does not look for"
     if args.refinement and args.balance_power:
         return "--refinement and --balance_power both choose what an epoch shows: give one of them"
     if args.streaming and args.max_train_steps is None:

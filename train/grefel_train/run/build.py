@@ -231,6 +231,11 @@ def build_schedule(
     return get_scheduler(args.lr_scheduler_type, optimizer, warmup, num_training_steps=total_steps)
 
 
+def planned_steps(args: argparse.Namespace, steps_per_epoch: int | None) -> int:
+    """Optimiser steps of a whole run: --max_train_steps, whatever the epochs say, as in the official scripts."""
+    return args.max_train_steps or args.num_train_epochs * steps_per_epoch
+
+
 def may_be_prolonged(args: argparse.Namespace) -> bool:
     """Whether the rates of the first steps are the same however many follow."""
     if args.lr_scheduler_type == "constant":

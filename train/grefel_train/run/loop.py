@@ -112,6 +112,7 @@ def train_and_evaluate(run: Run):
     ) as bar:
         if progress.unmeasured:  # it was stopped there
             evaluate_and_keep_best(run)
+            save_checkpoint(run)
         while not is_over(run):
             train_epoch(run, augment, bar)
             evaluate_and_keep_best(run)
@@ -189,11 +190,15 @@ def seed_batch(seed: int, epoch: int, batch: int, process: int):
 def prepare_batch(batch: dict[str, torch.Tensor], run: Run, augment: FaceAugmentation):
     """Pixels and labels of the loader to augmented pixel values (B, 3, S, S) and target distributions (B, N)."""
     args = run.args
-    images = augment(to_unit_range(batch["pixels"]))
+    pixels = batch["pixels"]
+    if run.processor.do_grayscale:  # three equal channels
+        pixels = pixels[:, :1]
+    images = augment(to_unit_range(pixels))
     num_labels = run.plain_model.num_labels
     targets = target_distributions(batch["labels"], num_labels, args.label_smoothing, args.label_sharpening)
     images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
-    return normalize(images, run.processor), targets
+    images = normalize(images, run.processor)  # one channel becomes three, as mean and deviation have three
+    return images.contiguous(memory_format=torch.channels_last), targets
 
 
 def check_finite(value: torch.Tensor, name: str, run: Run):
@@ -271,7 +276,10 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def evaluate_and_keep_best(run: Run):
-    """After an epoch: measure the averaged weights, and save them if they are the best or nothing can be measured."""
+    """
+    After an epoch: measure the averaged weights, and save them if they are the best, nothing can be measured, or
+    --keep last asks for it.
+    """
     check_weights(run)
     run.stop.check(run.accelerator)
     with averaged_weights(run):
@@ -280,7 +288,7 @@ def evaluate_and_keep_best(run: Run):
             measured = evaluate(run)
             run.log.write("validation", metrics["epoch"], metrics["step"], measured)
             metrics |= measured
-        if is_best(metrics, run):
+        if run.args.keep == "last" or is_best(metrics, run):
             run.progress.best = metrics
             save_best(run, metrics)
     run.progress.unmeasured = False

@@ -19,7 +19,7 @@ from transformers.utils import cached_file
 from grefel_hf.files import file_digest, write_text
 from grefel_hf.loading import WEIGHTS_FILE
 from grefel_train.data.adapters import DEFAULT_FORMAT
-from grefel_train.data.sources import SPLIT_FOLDERS
+from grefel_train.data.sources import folder_title
 from grefel_train.run.arguments import secret_options
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -94,8 +94,7 @@ def data_of(arguments: Mapping[str, Any]) -> str:
     if name := arguments.get("dataset_name"):
         return name if is_hub_id(name) else Path(name).name
     if folder := arguments.get("train_dir"):
-        path = Path(folder)
-        return path.parent.name if path.name.lower() in SPLIT_FOLDERS and path.parent.name else path.name
+        return folder_title(folder)
     return arguments.get("dataset_format") or DEFAULT_FORMAT
 
 

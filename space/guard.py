@@ -1,0 +1,266 @@
+"""
+What stands before the framework's routes: bodies have a limit before they are read, routes that the page does not need
+are closed, strangers' host names are refused, and every answer tells browsers how little it may do.
+"""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from .limits import (
+    MAX_BODIES_MB,
+    MAX_BODY_MB,
+    MAX_MCP_BODY_MB,
+    MAX_STORED_MB,
+    MAX_STORED_MB_PER_VISITOR,
+    MAX_UPLOADS_AT_ONCE,
+    STORED_SECONDS,
+)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+PREFIX = "/gradio_api/"
+# The framework's routes that the page does not use: they write what visitors see to disk, transcode outside the queue,
+# fetch for strangers, edit the app, or tell what others do.
+CLOSED = re.compile(
+    r"/+(gradio_api/+)?(deep_link|process_recording|proxy=|file/|component_server|runs\b|run-history|vibe-|monitoring|"
+    r"profiling|dev/|file=\s*[a-z][a-z0-9+.-]+:|file=/*(https?|ftp):)",
+    re.IGNORECASE,
+)
+UPLOADED = re.compile(r"/+(gradio_api/+)?(file=|stream/)", re.IGNORECASE)
+ON_SPACE = bool(os.environ.get("SPACE_ID"))  # behind a proxy that names the visitor, and in a frame of huggingface.co
+
+
+class BodyTooLargeError(Exception):
+    """More came than was announced or is allowed."""
+
+
+class Guard:
+    """
+    ASGI middleware.
+
+    Args:
+        uploads: the folder that uploads go to.
+        hosts: names by which the app may be called, None for any; addresses in figures are accepted where it listens
+            to others.
+    """
+
+    def __init__(self, app, uploads: Path, hosts: frozenset[str] | None = None):
+        self._app, self._uploads, self._hosts = app, uploads, hosts
+        self._in_flight = 0  # bytes of bodies that are held in memory
+        self._uploading = 0
+        self._stored: dict[str, deque[tuple[float, int]]] = {}  # by visitor: when, bytes
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        if scope["type"] != "http":  # the page has no web sockets
+            return await send({"type": "websocket.close", "code": 1008})
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path, send = scope["path"], with_headers(send, scope["path"])
+        if not self._is_own_host(headers.get("host", "")):
+            return await answer(send, 421, "This app is not called by that name.")
+        if CLOSED.match(path) or (UPLOADED.match(path) and "stream/" in path and scope["method"] == "GET"):
+            return await answer(send, 404, "There is no such route.")
+        if path.rstrip("/").endswith("/upload"):
+            await self._upload(scope, receive, send, headers)
+        else:
+            await self._other(scope, receive, send, headers)
+
+    def _is_own_host(self, host: str) -> bool:
+        if self._hosts is None:
+            return True
+        name = re.sub(r":\d*$", "", host).strip("[]").lower()
+        return name in self._hosts or ("*" in self._hosts and re.fullmatch(r"[\d.]+|[\da-f:.]*:[\da-f:.]*", name))
+
+    async def _upload(self, scope, receive, send, headers):
+        """Goes to disk: bounded by what lies there, in all and of this visitor."""
+        visitor = visitor_of(scope, headers)
+        now = time.monotonic()
+        for other in list(self._stored):
+            while self._stored[other] and now - self._stored[other][0][0] > STORED_SECONDS:
+                self._stored[other].popleft()
+            if not self._stored[other]:
+                del self._stored[other]
+        own = self._stored.get(visitor, deque())
+        room = MAX_STORED_MB_PER_VISITOR * 1_000_000 - sum(size for _, size in own)
+        announced = announced_bytes(headers)
+        if announced is not None and announced > room or room <= 0:
+            text = f"You have uploaded {MAX_STORED_MB_PER_VISITOR} MB in the last minutes, the limit: try again later."
+            return await answer(send, 413, text)
+        stored = await asyncio.to_thread(folder_bytes, self._uploads)
+        if stored + (announced or 0) > MAX_STORED_MB * 1_000_000 or self._uploading >= MAX_UPLOADS_AT_ONCE:
+            return await answer(send, 503, "There is no room for uploads at the moment: try again in some minutes.")
+        self._uploading += 1
+        counted = CountedBody(receive, room)
+        try:
+            await run_counted(self._app, scope, counted, send)
+        finally:
+            self._uploading -= 1
+            self._stored.setdefault(visitor, deque()).append((now, counted.bytes))
+
+    async def _other(self, scope, receive, send, headers):
+        """Is held in memory, and takes a multiple of its size there."""
+        most = (MAX_MCP_BODY_MB if "/mcp" in scope["path"] else MAX_BODY_MB) * 1_000_000
+        announced = announced_bytes(headers)
+        if announced is not None and announced > most:
+            return await answer(send, 413, f"A request may have {most // 1_000_000} MB.")
+        held = announced if announced is not None else (most if "transfer-encoding" in headers else 0)
+        if held and self._in_flight + held > MAX_BODIES_MB * 1_000_000:
+            return await answer(send, 503, "Too many large requests at once: try again in some seconds.")
+        self._in_flight += held
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._in_flight -= held
+
+        async def send_and_release(message: dict[str, Any]) -> None:
+            release()  # an answer has begun: the body was read, and what streams may last
+            await send(message)
+
+        try:
+            await run_counted(self._app, scope, CountedBody(receive, most), send_and_release)
+        finally:
+            release()
+
+
+class CountedBody:
+    """A `receive` that raises BodyTooLargeError once more than `most` bytes have come."""
+
+    def __init__(self, receive: Receive, most: int):
+        self._receive, self._most = receive, most
+        self.bytes = 0
+
+    async def __call__(self) -> dict[str, Any]:
+        message = await self._receive()
+        self.bytes += len(message.get("body", b""))
+        if self.bytes > self._most:
+            raise BodyTooLargeError
+        return message
+
+
+async def run_counted(app, scope: dict[str, Any], body: CountedBody, send: Send) -> None:
+    """Run the app; where its body grows too large it is told so, if nothing was answered yet."""
+    started = False
+
+    async def watched(message: dict[str, Any]) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
+    try:
+        await app(scope, body, watched)
+    except BodyTooLargeError:
+        if not started:
+            await answer(send, 413, "More came than a request may have.")
+
+
+def announced_bytes(headers: dict[str, str]) -> int | None:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def folder_bytes(folder: Path) -> int:
+    """What lies below a folder; files that vanish meanwhile count nothing."""
+    total, waiting = 0, [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    return total
+
+
+def visitor_of(scope: dict[str, Any], headers: dict[str, str]) -> str:
+    """Who asks: the address, or behind the proxy of a Space the last one that it names."""
+    if ON_SPACE and headers.get("x-forwarded-for"):
+        return headers["x-forwarded-for"].rpartition(",")[2].strip()
+    return (scope.get("client") or ("",))[0]
+
+
+def with_headers(send: Send, path: str) -> Send:
+    """A `send` that adds the headers of `security_headers` to every answer."""
+    extra = [(name.encode(), value.encode()) for name, value in security_headers(path).items()]
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            names = {name for name, _ in extra}
+            kept = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in names]
+            message = {**message, "headers": [*kept, *extra]}
+        await send(message)
+
+    return sending
+
+
+def security_headers(path: str) -> dict[str, str]:
+    """Nothing is guessed, sent on or framed; what was uploaded runs nothing whatever it is."""
+    headers = {
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "permissions-policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
+    }
+    if not ON_SPACE:
+        headers["x-frame-options"] = "SAMEORIGIN"
+    if UPLOADED.match(path):
+        return headers | {"content-security-policy": "default-src 'none'; sandbox"}
+    # The framework's page has inline scripts and evaluates the events' own.
+    scripts = "'self' 'unsafe-inline' 'unsafe-eval' blob:"
+    frames = "'self'"
+    if ON_SPACE:
+        scripts += " https://cdnjs.cloudflare.com"  # the framework's script that fits the frame to the page
+        frames += " https://huggingface.co https://*.hf.space"
+    policy = {
+        "default-src": "'self'",
+        "script-src": scripts,
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "connect-src": "'self' data: blob:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": frames,
+    }
+    return headers | {"content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items())}
+
+
+async def answer(send: Send, status: int, text: str) -> None:
+    body = json.dumps({"detail": text}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    # What is still under way is not read.
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def own_hosts(listening: str | None, more: list[str]) -> frozenset[str] | None:
+    """
+    By what names the app may be called: a page elsewhere that names its own host after this machine's address must not
+    read what is answered here.
+
+    Args:
+        listening: the address that the app listens on; None for this machine only.
+        more: names that the operator adds.
+    """
+    if ON_SPACE:
+        return None  # its proxy knows the names
+    names = {"localhost", "127.0.0.1", "::1", *(name.lower() for name in more)}
+    if listening and listening not in names:
+        names |= {"*", listening.lower(), os.uname().nodename.lower()} if hasattr(os, "uname") else {"*", listening}
+    return frozenset(names)

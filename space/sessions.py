@@ -1,0 +1,51 @@
+"""Sessions that remember nothing that was seen: of a visitor only the live tab's last figures stay, for a while."""
+
+from copy import copy
+from typing import Any
+
+import gradio as gr
+from gradio.state_holder import SessionState, StateHolder
+
+from .limits import MAX_SESSIONS
+
+
+class ForgetfulSession(SessionState):
+    """
+    The framework keeps what every component was last given, pictures included, and a copy of the page's whole
+    configuration, for deep links, which are closed here. This keeps the values of `gr.State` alone, and how
+    components were changed.
+    """
+
+    def __init__(self, blocks: gr.Blocks):
+        self.blocks_config = copy(blocks.default_config)
+        self.config_values = {}
+        self.state_data = {}
+        self._state_ttl = {}
+        self.is_closed = False
+        self.STATE_TTL_WHEN_CLOSED = 1  # seconds
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        super().__setitem__(key, value)  # of a component without its value: what changes it is taken from there
+        self.config_values.clear()
+
+    def _update_config(self, key: int) -> None:
+        pass
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        pass
+
+
+class ForgetfulHolder(StateHolder):
+    """As the framework's, with forgetful sessions."""
+
+    def __getitem__(self, session: str) -> SessionState:
+        if session not in self.session_data:
+            self.session_data[session] = ForgetfulSession(self.blocks)
+        return super().__getitem__(session)
+
+
+def forget_sessions(page: gr.Blocks) -> None:
+    """Exchange the sessions of a page that was just launched."""
+    page.app.state_holder = ForgetfulHolder()
+    page.app.state_holder.set_blocks(page)
+    page.app.state_holder.capacity = MAX_SESSIONS

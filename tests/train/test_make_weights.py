@@ -1,0 +1,94 @@
+"""The stages of train/make_weights.sh, with a stand-in for Python that notes its command and makes the result."""
+
+import json
+import os
+import subprocess
+
+import pytest
+import yaml
+
+from tests.helpers import REPOSITORY
+from tests.helpers.training_runs import log_entries, run, write_faces
+
+RECIPE = REPOSITORY / "train/configs/grefel-small-mobilenet-v1.yaml"
+TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
+TINY |= dict(
+    mobilenet_width=0.125, hidden_size=32, intermediate_size=64, num_attention_heads=4, fusion_channels=[8, 8, 16]
+)
+
+STAND_IN = """#!/bin/sh
+echo "$@" >> commands
+case "$1" in train/train.py) [ -z "$FAILS" ] || exit 1;; esac
+for flag; do
+    [ "$before" != --output ] || touch "$flag"
+    [ "$before" != --output_dir ] || { mkdir -p "$flag/best"; touch "$flag/all_results.json" "$flag/landmarks.json" \\
+        "$flag/landmarks.safetensors"; }
+    before=$flag
+done
+"""
+
+
+@pytest.fixture
+def make_weights(tmp_path):
+    (tmp_path / "python").write_text(STAND_IN)
+    (tmp_path / "python").chmod(0o755)
+
+    def start(*arguments, **variables) -> tuple[int, list[str]]:
+        """The exit code and the commands, by their scripts."""
+        (tmp_path / "commands").unlink(missing_ok=True)
+        environment = os.environ | {"PYTHON": "./python"} | variables
+        done = subprocess.run(
+            ["sh", REPOSITORY / "train/make_weights.sh", *arguments], cwd=tmp_path, env=environment, capture_output=True
+        )
+        file = tmp_path / "commands"
+        return done.returncode, file.read_text().splitlines() if file.exists() else []
+
+    return start
+
+
+def scripts(commands: list[str]) -> list[str]:
+    return [command.split()[0].removeprefix("train/").removesuffix(".py") for command in commands]
+
+
+def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
+    code, commands = make_weights("FERPLUS", FAILS="1")
+    before = ["prepare_backbone", "prepare_backbone", "-m", "train_landmarks", "train"]
+    assert code and scripts(commands) == before
+    code, commands = make_weights("FERPLUS")
+    assert code == 0 and scripts(commands) == ["train", "calibrate", "evaluate", "write_card"]
+    assert "--resume_from_checkpoint latest" in commands[0]
+    assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
+
+
+def test_flags_go_to_the_training_alone(make_weights):
+    commands = make_weights("FERPLUS", "--seed", "1")[1]
+    assert [name for name, c in zip(scripts(commands), commands) if "--seed 1" in c] == ["train"]
+
+
+def test_every_stage_keeps_the_same_images_out_of_training():
+    recipe = yaml.safe_load(RECIPE.read_text())
+    fraction = f"--calibration_fraction {recipe['calibration_fraction']}"
+    assert fraction in (REPOSITORY / "train/make_weights.sh").read_text() and recipe["keep"] == "last"
+
+
+def test_without_a_folder_nothing_runs(make_weights):
+    code, commands = make_weights()
+    assert code and commands == []
+
+
+def test_the_recipe_trains_on_a_tiny_network(tmp_path):
+    recipe = yaml.safe_load(RECIPE.read_text())
+    for weights in ("image_backbone", "landmark_backbone"):
+        del recipe[weights]
+    recipe |= {"model": recipe["model"] | TINY, "mixed_precision": "no", "per_device_train_batch_size": 8}
+    recipe |= {"num_train_epochs": 2, "warmup_steps": 2, "dataloader_num_workers": 0, "logging_steps": 1}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    faces, out = write_faces(tmp_path / "faces", 60), tmp_path / "out"
+    words = ["--config", tmp_path / "recipe.yaml", "--train_dir", faces, "--validation_fraction", 0.2]
+    done = run("train/train.py", *words, "--output_dir", out, processes=1)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "best_metrics.json").read_text())["epoch"] == 2
+    config = json.loads((out / "best" / "config.json").read_text())
+    assert (config["image_backbone"], config["anchor_distance"]) == ("mobilenet_v1", "cosine")
+    entries = log_entries(out)
+    assert entries[-1]["learning_rate"] == 0 and {"primary_loss", "geometric_loss", "attentive_loss"} <= set(entries[0])
