@@ -21,11 +21,14 @@ class FacialExpressionPipeline(Pipeline):
 
     ```python
     >>> from transformers import pipeline
+    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
 
-    >>> recognizer = pipeline("facial-expression-recognition", model="user/grefel", trust_remote_code=True)
+    >>> recognizer = pipeline("facial-expression-recognition", model=BUNDLED_CHECKPOINT)
     >>> recognizer("photo.jpg")
-    [{'label': 'happiness', 'score': 0.93, 'box': {'xmin': 171, 'ymin': 64, 'xmax': 278, 'ymax': 193}, ...}]
+    [{'label': 'happiness', 'score': 0.99..., 'box': {'xmin': ..., 'ymin': ..., 'xmax': ..., 'ymax': ...}, ...}]
     ```
+
+    Of a repository on the Hub, without the package: `model="user/grefel", trust_remote_code=True`.
     """
 
     _load_processor = False

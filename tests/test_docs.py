@@ -1,12 +1,16 @@
 """The documentation names what is there: its commands and examples work, its links and paths lead somewhere."""
 
+import doctest
+import inspect
 import os
 import re
+import runpy
 import shlex
 import subprocess
 
 import pytest
 
+from grefel_hf import FacialExpressionPipeline, GReFELConfig, GReFELForImageClassification, GReFELModel
 from grefel_hf.__main__ import main as command_line
 from tests.helpers import REPOSITORY
 from tests.helpers.command_blocks import LANGUAGES, NEEDS, PAGES, Block, blocks_of, check_command
@@ -92,6 +96,28 @@ def test_examples_of_the_command_line_run(folder):
 def test_examples_in_python_run(block, folder, capsys):
     exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
     assert "happiness" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("documented", [GReFELModel, GReFELForImageClassification, FacialExpressionPipeline])
+def test_examples_in_docstrings_run(documented, folder):
+    text = re.sub(r"^ *```.*$", "", inspect.getdoc(documented), flags=re.M)
+    test = doctest.DocTestParser().get_doctest(text, {}, documented.__name__, None, None)
+    assert test.examples
+    report = []
+    failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert not failed, "".join(report)
+
+
+def test_every_entry_of_the_configuration_is_documented():
+    own = set(vars(GReFELConfig)["__annotations__"])
+    entries = re.findall(r"^(\w.*\(`.*\)):$", inspect.getdoc(GReFELConfig), re.M)
+    named = {name for entry in entries for name in re.findall(r"\w+", re.sub(r" \(`.*?\)(?=, [a-z]|$)", "", entry))}
+    assert len(own) > 40 and own - named == set()
+
+
+def test_the_api_page_is_the_generated_one():
+    program = runpy.run_path(str(REPOSITORY / "docs" / "make_api.py"))
+    assert program["PAGE"].read_text() == program["api_page"](), "run `make api`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -82,6 +82,8 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
 
     image_size (`int`, defaults to 112):
         Side of the square face crop that the model takes, in pixels.
+    num_channels (`int`, defaults to 3):
+        Channels of the crop: red, green and blue, and nothing else.
     image_backbone (`str`, defaults to `"mobilefacenet"`):
         `"mobilefacenet"`, `"mobilenet_v1"` (all 13 pairs) or `"iresnet50"` (the first three stages of face.evoLVe's
         IR-50).
@@ -101,8 +103,20 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         faster.
     fusion_channels, fusion_num_heads, window_sizes (`tuple[int, int, int]`):
         Width, attention heads and window side (in cells) of the window cross-attention, per level, fine to coarse.
+    fusion_mlp_ratio (`int`, defaults to 4):
+        Width of the MLP after the window cross-attention, as a multiple of the level's width.
+    layer_scale_init_value (`float`, defaults to 1e-5):
+        Start of LayerScale on both residual branches of the fusion.
     hidden_size, num_hidden_layers, num_attention_heads, intermediate_size (`int`):
         The multi-scale ViT. `hidden_size` is also the dimension of the embedding e.
+    hidden_act (`str`, defaults to `"gelu"`):
+        Activation of the MLPs in the fusion and the ViT.
+    hidden_dropout_prob, attention_probs_dropout_prob (`float`, defaults to 0.0):
+        Dropout of the ViT's tokens and of its attention weights.
+    initializer_range (`float`, defaults to 0.02):
+        Standard deviation of the random start of linear layers and embeddings.
+    layer_norm_eps (`float`, defaults to 1e-6):
+        Added to the variance in every layer norm.
     classifier_hidden_size (`int`, defaults to 64), classifier_dropout (`float`, defaults to 0.5):
         The primary head: an MLP with two hidden layers.
     use_anchors, use_attentive_correction (`bool`, defaults to `True`):

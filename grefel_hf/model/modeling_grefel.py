@@ -18,7 +18,7 @@ from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, is_torchdynamo_exporting
 from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -44,6 +44,11 @@ class GReFELModelOutput(ModelOutput):
     last_hidden_state (B, 1 + T, D): CLS and the T visual tokens, level by level, row-major within a level.
     pooler_output (B, D): the embedding e.
     landmarks (B, 68, 2): x and y as fractions of the crop, None without a landmark head.
+    hidden_states, with `output_hidden_states=True`: the tokens (B, 1 + T, D) before each layer of the ViT and after the
+        last.
+    attentions, with `output_attentions=True`: attention weights (B, h, 1 + T, 1 + T) of each layer of the ViT. Only
+        eager attention gives them (`from_pretrained(..., attn_implementation="eager")` or
+        `model.set_attn_implementation("eager")`): under sdpa and flash attention the tuple is empty.
     """
 
     last_hidden_state: torch.Tensor | None = None
@@ -68,6 +73,7 @@ class GReFELImageClassifierOutput(ImageClassifierOutput):
         coarse, on the coarsest grid; sums to at most 1 (the rest is CLS's own share).
     classification_loss, anchor_loss, center_loss, primary_loss, geometric_loss, attentive_loss: the terms of `loss`
         before weighting, with labels.
+    hidden_states, attentions: as in `GReFELModelOutput`.
 
     Fields of parts that are switched off are None.
     """
@@ -122,7 +128,12 @@ def attend(module: nn.Module, query, key, value, attention_mask=None, dropout: f
         name = "sdpa"
     attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     scaling = query.shape[-1] ** -0.5
-    return attention(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False)
+    context, weights = attention(
+        module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False
+    )
+    if is_torchdynamo_exporting():  # sdpa taken apart for ONNX has other strides than the one that was traced
+        context = context.clone(memory_format=torch.contiguous_format)
+    return context, weights
 
 
 def floating_dtype(layer: nn.Linear) -> torch.dtype:
@@ -468,7 +479,21 @@ class GReFELPreTrainedModel(PreTrainedModel):
 
 
 class GReFELModel(GReFELPreTrainedModel):
-    """The encoder p(x; theta_p) of the paper: face crops to embeddings and visual tokens."""
+    """
+    The encoder p(x; theta_p) of the paper: face crops to embeddings and visual tokens.
+
+    ```python
+    >>> from PIL import Image
+    >>> from transformers import AutoImageProcessor, AutoModel
+    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
+
+    >>> processor = AutoImageProcessor.from_pretrained(BUNDLED_CHECKPOINT)
+    >>> model = AutoModel.from_pretrained(BUNDLED_CHECKPOINT)
+    >>> output = model(**processor(Image.open("face.jpg"), return_tensors="pt"))
+    >>> output.pooler_output.shape
+    torch.Size([1, 256])
+    ```
+    """
 
     def __init__(self, config: GReFELConfig):
         super().__init__(config)
@@ -510,7 +535,23 @@ class GReFELModel(GReFELPreTrainedModel):
 
 
 class GReFELForImageClassification(GReFELPreTrainedModel):
-    """GReFEL with its primary head and reliability balancing."""
+    """
+    GReFEL with its primary head and reliability balancing.
+
+    ```python
+    >>> from PIL import Image
+    >>> from transformers import AutoImageProcessor, AutoModelForImageClassification
+    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
+
+    >>> processor = AutoImageProcessor.from_pretrained(BUNDLED_CHECKPOINT)
+    >>> model = AutoModelForImageClassification.from_pretrained(BUNDLED_CHECKPOINT)
+    >>> output = model(**processor(Image.open("face.jpg"), return_tensors="pt"))
+    >>> model.config.id2label[int(output.logits.argmax())]
+    'happiness'
+    >>> output.attention_map.shape
+    torch.Size([1, 3, 4, 4])
+    ```
+    """
 
     def __init__(self, config: GReFELConfig):
         super().__init__(config)

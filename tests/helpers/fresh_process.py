@@ -17,26 +17,32 @@ from transformers import (
     AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline,
 )
 {prelude}
-source, image = sys.argv[1:]
+image, *sources = sys.argv[1:]
 options = {options}
-config = AutoConfig.from_pretrained(source, **options)
-processor = AutoImageProcessor.from_pretrained(source, **options)
-pixels = processor(Image.open(image), return_tensors="pt")["pixel_values"]
-with torch.no_grad():
-    embedding = AutoModel.from_pretrained(source, **options).eval()(pixels).pooler_output
-    model = AutoModelForImageClassification.from_pretrained(source, **options).eval()
-    output = model(pixels)
-pipe = pipeline("image-classification", model=source, **options)
-finder = pipeline("facial-expression-recognition", model=source, **options)
-modes = [Image.open(image).convert(mode) for mode in ("L", "RGBA", "P")]
-print(json.dumps({{
-    "modules": [type(x).__module__ for x in (config, processor, model, pipe.model, pipe.image_processor, finder)],
-    "embedding": embedding[0].tolist(),
-    "logits": output.logits[0].tolist(),
-    "pipeline": pipe(Image.open(image), top_k=3),
-    "modes": pipe(modes, batch_size=2, top_k=3),
-    "faces": finder(image, detector="none"),
-}}))
+
+
+def load(source):
+    config = AutoConfig.from_pretrained(source, **options)
+    processor = AutoImageProcessor.from_pretrained(source, **options)
+    pixels = processor(Image.open(image), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        embedding = AutoModel.from_pretrained(source, **options).eval()(pixels).pooler_output
+        model = AutoModelForImageClassification.from_pretrained(source, **options).eval()
+        output = model(pixels)
+    pipe = pipeline("image-classification", model=source, **options)
+    finder = pipeline("facial-expression-recognition", model=source, **options)
+    modes = [Image.open(image).convert(mode) for mode in ("L", "RGBA", "P")]
+    return {{
+        "modules": [type(x).__module__ for x in (config, processor, model, pipe.model, pipe.image_processor, finder)],
+        "embedding": embedding[0].tolist(),
+        "logits": output.logits[0].tolist(),
+        "pipeline": pipe(Image.open(image), top_k=3),
+        "modes": pipe(modes, batch_size=2, top_k=3),
+        "faces": finder(image, detector="none"),
+    }}
+
+
+print(json.dumps([load(source) for source in sources]))
 """
 WITHOUT_PACKAGE = "sys.modules['grefel_hf'] = None  # importing the package fails from here on"
 
@@ -44,8 +50,15 @@ WITHOUT_PACKAGE = "sys.modules['grefel_hf'] = None  # importing the package fail
 def load_in_fresh_process(
     source: str | Path, image: Path, folder: Path, prelude: str = "", options: str = "{}", **environment: str
 ) -> dict:
+    """`load_all_in_fresh_process` of one source."""
+    return load_all_in_fresh_process([source], image, folder, prelude, options, **environment)[0]
+
+
+def load_all_in_fresh_process(
+    sources: list[str | Path], image: Path, folder: Path, prelude: str = "", options: str = "{}", **environment: str
+) -> list[dict]:
     """
-    What Auto classes and the pipeline make of `source` (a folder or a Hub id) and an image file.
+    What Auto classes and the pipelines make of each of `sources` (folders or Hub ids) and an image file.
 
     Args:
         folder: working folder, and home of the caches, which are empty if it is.
@@ -56,7 +69,8 @@ def load_in_fresh_process(
     script = LOAD.format(prelude=prelude, options=options)
     home = str(folder / "home")
     environment = {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1", "HF_HOME": home, "HOME": home, **environment}
-    command = [sys.executable, "-P", "-c", script, str(source), str(image)]
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    command = [sys.executable, "-P", "-c", script, str(image), *map(str, sources)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # nothing else: no question whether to trust code

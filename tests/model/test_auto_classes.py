@@ -46,7 +46,7 @@ def test_from_a_folder_without_the_package_and_saved_again_from_there(model, ima
     # With nothing but the model loaded, all of the code is saved again.
     prelude = (
         f"{WITHOUT_PACKAGE}\n"
-        f"loaded = AutoModelForImageClassification.from_pretrained(sys.argv[1], trust_remote_code=True)\n"
+        f"loaded = AutoModelForImageClassification.from_pretrained({str(checkpoint)!r}, trust_remote_code=True)\n"
         f"loaded.save_pretrained({str(again)!r})\n"
     )
     for folder in (checkpoint, again):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers import REPOSITORY
-from tests.helpers.fresh_process import WITHOUT_PACKAGE, load_in_fresh_process
+from tests.helpers.fresh_process import WITHOUT_PACKAGE, load_all_in_fresh_process
 from tests.helpers.hub_server import WRITE_TOKEN, running_hub
 
 FINE_TUNE = """
@@ -48,7 +48,7 @@ def hub(tmp_path_factory):
     with running_hub() as server:
         script = FINE_TUNE.format(token=WRITE_TOKEN)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "HF_TOKEN": WRITE_TOKEN, **server.environment()}
-        environment["PYTHONPATH"] = str(REPOSITORY)
+        environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-P", "-c", script]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -58,15 +58,12 @@ def hub(tmp_path_factory):
 def test_strangers_load_what_was_pushed_by_either_way_and_pushed_again(hub, tmp_path):
     image = tmp_path / "face.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 50, 3), dtype=np.uint8)).save(image)
-    results = {}
-    for name in ("trained", "plain", "again"):
-        folder = tmp_path / name
-        folder.mkdir()
-        result = load_in_fresh_process(
-            f"user/{name}", image, folder, WITHOUT_PACKAGE, "dict(trust_remote_code=True)", **hub.environment()
-        )
-        modules = result.pop("modules")
-        assert all(module.startswith(f"transformers_modules.user.{name}.") for module in modules)
-        results[name] = result
-    assert {row["label"] for row in results["plain"]["pipeline"]} == {"calm", "glad", "sad"}
-    assert results["trained"] == results["plain"] == results["again"]
+    names = ("trained", "plain", "again")
+    repositories = [f"user/{name}" for name in names]
+    trust = "dict(trust_remote_code=True)"
+    results = load_all_in_fresh_process(repositories, image, tmp_path, WITHOUT_PACKAGE, trust, **hub.environment())
+    for name, result in zip(names, results):
+        assert all(module.startswith(f"transformers_modules.user.{name}.") for module in result.pop("modules"))
+    trained, plain, again = results
+    assert {row["label"] for row in plain["pipeline"]} == {"calm", "glad", "sad"}
+    assert trained == plain == again

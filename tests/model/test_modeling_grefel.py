@@ -2,6 +2,7 @@
 
 import io
 
+import onnxruntime
 import pandas
 import pytest
 import torch
@@ -133,6 +134,7 @@ def test_the_fusion_asks_with_landmarks(tiny_model):
 def test_sdpa_and_eager_attention_agree(tiny_model):
     batch = pixels(2, tiny_model.config)
     sdpa = tiny_model(batch).logits
+    assert tiny_model(batch, output_attentions=True).attentions == ()  # as documented
     tiny_model.set_attn_implementation("eager")
     eager = tiny_model(batch, output_attentions=True, output_hidden_states=True)
     torch.testing.assert_close(eager.logits, sdpa)
@@ -147,6 +149,20 @@ def test_flex_attention_serves_where_there_are_no_biases(tiny_model):
     sdpa = model(batch).logits
     model.set_attn_implementation("flex_attention")
     torch.testing.assert_close(model(batch).logits, sdpa)
+
+
+@torch.no_grad()
+def test_the_dynamo_exporter_writes_what_onnx_runtime_answers_alike(tiny_model, tmp_path):
+    pytest.importorskip("onnxscript", reason="needs onnxscript, which is no requirement of the package")
+    batch = pixels(3, tiny_model.config)
+    assert tiny_model.config._attn_implementation == "sdpa"
+    file = tmp_path / "model.onnx"
+    shapes = {"pixel_values": {0: "batch"}}
+    torch.onnx.export(tiny_model, (batch[:2],), file, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    outputs = session.run(None, {"pixel_values": batch.numpy()})  # of another batch size
+    for output, expected in zip(outputs, tiny_model(batch).to_tuple(), strict=True):
+        torch.testing.assert_close(torch.from_numpy(output), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_torch_export_takes_the_model_as_it_is(tiny_model):

@@ -38,6 +38,19 @@ def test_the_bundled_card_is_the_generated_one():
     assert (BUNDLED_CHECKPOINT / "README.md").read_text() == text
 
 
+@pytest.mark.parametrize("hub_id", ["user/grefel", None])
+def test_the_card_says_first_how_to_use_the_model_and_at_last_what_to_cite(best, hub_id):
+    card = model_card(best, None, None, hub_id=hub_id)
+    first = card.split("## Method")[0]
+    named = hub_id or f"USER/{best.name}"
+    for task in ("facial-expression-recognition", "image-classification"):
+        assert f'pipeline("{task}", model="{named}", trust_remote_code=True)' in first
+    assert "FacialExpressionPredictor.from_pretrained(" in first and "1.14 times" in words(first)
+    assert ("stands for" in first) == (hub_id is None)
+    assert "arxiv.org/abs/2410.15927" in first and "@misc{wasi2024grefel," in card.split("## Citation")[1]
+    assert len(first.splitlines()) < 60
+
+
 def test_the_bundled_evaluation_has_what_the_page_and_the_card_need():
     metrics = read("evaluation.json")
     assert (BUNDLED_CHECKPOINT / "evaluation.json").stat().st_size < 200_000

@@ -5,6 +5,7 @@ Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or el
 (all_results.json); where nothing was measured the card says so. Figures that belong to other weights are refused.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         pipeline_tag="image-classification",
         tags=["facial-expression-recognition", "grefel"],
         datasets=[trained_on] if is_hub_id(trained_on) else None,
+        metrics=[kind for kind, *_ in kinds[:2]] if evaluations else None,
         model_name=title if evaluations else None,  # the name of the model-index
         eval_results=evaluations or None,
     )
@@ -214,6 +216,7 @@ def model_card(
         landmarks=read_json(model / "landmarks.json"),
         terms=data_terms(results) if results else None,
         licence=license,
+        bibtex=re.search(r"^```bibtex\n.*?^```$", (REPOSITORY / "README.md").read_text(), re.M | re.S)[0],
     )
     return wrapped(str(card))
 
