@@ -2,10 +2,11 @@
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -40,9 +41,13 @@ def run_photos(
         OSError: results cannot be written.
         ResultFileError: the file for them holds something else.
     """
+    predict = functools.partial(_predict, predictor, stop, messages, round(args.max_megapixels * 1e6))
     if args.csv or args.jsonl:
-        return _to_growing_file(args, predictor, files, stop, messages)
-    results = list(_predict(args, predictor, files, stop, messages))
+        form = CsvFormat(predictor.labels) if args.csv else JsonLinesFormat()
+        model = model_name(str(args.model or BUNDLED_CHECKPOINT))
+        output = ResultFile(args.csv or args.jsonl, form, predictor.detector.name, model, args.overwrite)
+        return _to_growing_file(output, files, predict, stop, messages)
+    results = list(predict(files))
     photos = [result for result in results if isinstance(result, PhotoPrediction)]
     if stop.is_set():
         say(messages, f"Stopped after {len(results)} of {counted(len(files), 'photo')}.")
@@ -56,21 +61,19 @@ def run_photos(
 
 
 def _to_growing_file(
-    args: argparse.Namespace,
-    predictor: FacialExpressionPredictor,
+    output: ResultFile,
     files: list[Path | str],
+    predict: Callable[[list[Path | str]], Iterator[PhotoPrediction | PhotoFailure]],
     stop: threading.Event,
     messages: Console,
 ) -> int:
-    form = CsvFormat(predictor.labels) if args.csv else JsonLinesFormat()
-    model = model_name(str(args.model or BUNDLED_CHECKPOINT))
-    output = ResultFile(args.csv or args.jsonl, form, predictor.detector.name, model, args.overwrite)
+    """Predict what the file does not have yet; gives the exit status."""
     try:
         left = [file for file in files if output.record(file) is None]
         if len(left) < len(files):
             done = counted(len(files) - len(left), "photo")
             say(messages, f"{output.path} has {done} already, {len(left)} to go.")
-        for result in _predict(args, predictor, left, stop, messages):
+        for result in predict(left):
             output.add(result)
     finally:
         output.close()
@@ -88,11 +91,11 @@ def _to_growing_file(
 
 
 def _predict(
-    args: argparse.Namespace,
     predictor: FacialExpressionPredictor,
-    files: list[Path | str],
     stop: threading.Event,
     messages: Console,
+    max_pixels: int,
+    files: list[Path | str],
 ) -> Iterator[PhotoPrediction | PhotoFailure]:
     """Results until `stop` is set; what cannot be read, or not as it is, is reported on `messages`."""
     if len(files) > 1:
@@ -103,7 +106,7 @@ def _predict(
         task = progress.add_task("photos", total=len(files))
         # Files stop coming when the user stops; those under way come out.
         wanted = (file for file in files if not stop.is_set())
-        for result in predictor.stream(wanted, keep_crops=False, max_pixels=round(args.max_megapixels * 1e6)):
+        for result in predictor.stream(wanted, keep_crops=False, max_pixels=max_pixels):
             if isinstance(result, PhotoFailure):
                 say(messages, f"not read: {one_line(result.error)}", "red")
             else:

@@ -75,3 +75,16 @@ def log_entries(output_dir: Path, evaluations: bool = False) -> list[dict]:
     """What the log says of training steps, or of evaluations."""
     entries = [json.loads(line) for line in (output_dir / "training_log.jsonl").read_text().splitlines()]
     return [entry for entry in entries if ("corrected" in entry) == evaluations]
+
+
+def run_program(program: str, cases: dict | list) -> subprocess.CompletedProcess:
+    """Python code that imports train.py, in a process of its own, with its cases as JSON in sys.argv[1]."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(cases)],
+        cwd=REPOSITORY,
+        env=environment() | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'train'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done

@@ -1,13 +1,10 @@
 """What ends a run with a sentence instead of a traceback, in the real program."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import environment, write_faces, write_recipe
+from tests.helpers.training_runs import run_program, write_faces, write_recipe
 
 # One process for all cases, as each start takes seconds.
 PROGRAM = """
@@ -57,14 +54,7 @@ def endings(tmp_path_factory):
         "nan": words("nan", "--learning_rate", 1e30, *diverging),
         "weights": words("weights", "--learning_rate", 2e37, "--checkpointing_steps", 1, *diverging),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
-        cwd=REPOSITORY,
-        env=environment() | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'train'}"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM, cases)
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import command, environment, log_entries, write_faces, write_recipe
+from tests.helpers.training_runs import command, environment, log_entries, run_program, write_faces, write_recipe
 
 # Each case is a run in this process, to which a signal is sent after a log entry; one process, as a start takes long.
 PROGRAM = """
@@ -61,14 +60,7 @@ def runs(tmp_path_factory):
         {"words": again, "at": ["train", 7], "signal": signal.SIGINT},
         {"words": again},
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
-        cwd=REPOSITORY,
-        env=environment() | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'train'}"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(PROGRAM, cases)
     return whole, stopped, json.loads(done.stdout.splitlines()[-1]), done.stderr.split("-----")
 
 
