@@ -181,6 +181,7 @@ def test_a_photo_is_pasted(page, astronaut):
     buffer = io.BytesIO()
     astronaut.save(buffer, "png")
     page.evaluate(COPY, base64.b64encode(buffer.getvalue()).decode())
+    page.bring_to_front()  # a page without the focus may not read the clipboard
     page.locator("#gf-upload [aria-label='Paste from clipboard']").click()
     page.locator("[data-panel='1']").wait_for()
     assert "happiness" in page.locator("[data-panel='1'] h2").inner_text()
