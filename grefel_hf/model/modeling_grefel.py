@@ -416,16 +416,18 @@ class GReFELPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": GReFELLayer, "attentions": GReFELSelfAttention}
 
     @classmethod
-    def from_pretrained(cls, name: str | None, *args, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | None = None, *args, output_loading_info: bool = False, **kwargs
+    ):
         """
         As transformers' own, which fills gaps with random numbers. Heads may be new, for fine-tuning; an encoder that
         is made up or weights that are no numbers are refused, unless `output_loading_info` hands over the judgement.
         """
-        model, info = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         if output_loading_info:
             return model, info
-        if name is not None:
-            model._check_loaded(name, info["missing_keys"])
+        if pretrained_model_name_or_path is not None:
+            model._check_loaded(pretrained_model_name_or_path, info["missing_keys"])
         return model
 
     def _check_loaded(self, name: str, missing: set[str]):
