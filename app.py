@@ -69,12 +69,23 @@ def load_predictor(model: str | None, detector: str) -> FacialExpressionPredicto
         sys.exit(f"app.py: cannot load the model {model or BUNDLED_CHECKPOINT}: {reason}")
 
 
+def launch(page: gr.Blocks, **settings) -> None:
+    """Serve the page; an address that cannot be had ends the program with one sentence."""
+    try:
+        page.launch(**settings)
+    except (OSError, OverflowError) as error:
+        where = f"port {settings['server_port']}" if settings["server_port"] else "a free port"
+        reason = str(error).splitlines()[0]
+        sys.exit(f"app.py: cannot listen on {where} ({reason}): choose another with --port")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Build the page and serve it until it is stopped."""
     args = parse_args(arguments)
     page = build_page(load_predictor(args.model, args.detector), args.model)
     start_sweeping(own_files(page), *DELETE_CACHE)
-    page.launch(
+    launch(
+        page,
         server_name=args.host,
         server_port=args.port,
         theme=page_theme(),

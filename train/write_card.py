@@ -22,15 +22,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = FlagParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="checkpoint folder; README.md is written into it")
     parser.add_argument("--metrics", type=Path, help="default: evaluation.json in the folder, if there")
-    parser.add_argument("--training", type=Path, help="all_results.json of the run (default: in the folder, if there)")
+    parser.add_argument(
+        "--training", type=Path, help="all_results.json of the run (default: in the folder or, for best/, beside it)"
+    )
     parser.add_argument("--license", help="licence of the weights by its name on the Hub, such as mit")
     return parser.parse_args(argv)
+
+
+def training_results(model: Path) -> Path:
+    """all_results.json in the folder, or beside it, where train.py leaves that of OUT/best."""
+    beside = model.resolve().parent / "all_results.json"
+    return beside if model.resolve().name == "best" and beside.exists() else model / "all_results.json"
 
 
 def main(args: argparse.Namespace):
     try:
         metrics = read_json(args.metrics or args.model / "evaluation.json", must_exist=args.metrics is not None)
-        results = read_results(args.training or args.model / "all_results.json", must_exist=args.training is not None)
+        results = read_results(args.training or training_results(args.model), must_exist=args.training is not None)
         write_text(args.model / "README.md", model_card(args.model, metrics, results, license=args.license))
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot write the card: {error}")

@@ -211,3 +211,10 @@ def test_what_is_missing_is_said_in_one_sentence(tmp_path, tiny_checkpoint, monk
     message = str(ended.value)
     assert message.startswith(f"app.py: cannot load the model {model}") and "\n" not in message
     assert "/nowhere/yunet.onnx" in message or detector == "hog"
+
+
+def test_a_port_that_cannot_be_had_is_said_in_one_sentence():
+    with gr.Blocks() as page:
+        gr.HTML()
+    with pytest.raises(SystemExit, match="^app.py: cannot listen on port 99999 .*--port$"):
+        app_module.launch(page, server_name=None, server_port=99999)

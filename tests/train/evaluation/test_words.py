@@ -76,3 +76,8 @@ def test_numbers():
     assert points(-0.012) == "−1.2" and points(-0.012, signed=False) == "1.2"
     assert decimal(-0.5, 1) == "−0.5" and decimal(None) == "–"
     assert between([0.1, 0.2], "decimal") == "0.100 to 0.200" and between([None, None]) == ""
+
+
+def test_confidence_that_tells_nothing_is_not_praised():
+    summary = SUMMARY | {"accuracy": 0.417, "accuracy_at_coverage_80": 0.4}
+    assert reliability_points({"summary": summary})[2].startswith("**It does not know when it is unsure**")

@@ -185,7 +185,7 @@ def model_card(
     inside = model.resolve().is_relative_to(REPOSITORY)
     name = hub_id or str(model.resolve().relative_to(REPOSITORY) if inside else model.name)
     title = Path(name).name
-    config = read_json(model / "config.json")
+    config = read_json(model / "config.json", must_exist=True)
     labels = config["id2label"]
     keeps_last = results is not None and results["args"].get("keep") == "last"
     figures = measured_figures(model, metrics, results)
