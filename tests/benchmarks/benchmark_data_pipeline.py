@@ -32,7 +32,7 @@ from grefel_train.run import arguments
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode
 from tests.helpers import REPOSITORY
 
-RECIPE = REPOSITORY / "train" / "configs" / "grefel-small.yaml"
+RECIPE = REPOSITORY / "train" / "configs" / "grefel-small-mobilenet-v1.yaml"
 CLASSES = [f"class {index}" for index in range(8)]
 WARM_UP = 3  # batches: the worker has two in store, and the first training step compiles
 

@@ -154,18 +154,6 @@ def test_data_sets_and_their_terms(best, arguments, kind, terms):
     assert "license" not in metadata
 
 
-def test_averaging_after_the_run_is_told(best):
-    parts = [{"model": "runs/a/best", "weight": 0.7}, {"model": "runs/b/best", "weight": 0.3}]
-    text = words(model_card(best, None, {**results(), "best": None, "averaged": parts}))
-    assert "runs/a/best 70 %, runs/b/best 30 %" in text and "Nothing was measured" in text
-
-
-def test_slimming_after_the_run_is_told(best):
-    slimmed = {"images": 8000, "entries": {"num_hidden_layers": [2, 1], "intermediate_size": [1024, 512]}}
-    text = words(model_card(best, None, {**results(), "best": None, "slimmed": slimmed}))
-    assert "num_hidden_layers 2 to 1, intermediate_size 1024 to 512" in text and "8,000 training images" in text
-
-
 def test_training_is_told_as_it_was(best):
     run = {**results(ema_decay=0.0), "uncommitted_changes": True, "command": "train/train.py --seed 7"}
     text = words(model_card(best, None, run))

@@ -25,7 +25,7 @@ from tests.helpers.trained_run import MACHINE, SECRET, results
         ),
         ("the token hf_abcdefghijklmnop failed", "the token hf_... failed"),
         # what stays
-        ("train/configs/grefel-small.yaml", "train/configs/grefel-small.yaml"),
+        ("train/configs/finetune.yaml", "train/configs/finetune.yaml"),
         ("user/faces", "user/faces"),
         ("accuracy 1/2, and/or 3 / 4", "accuracy 1/2, and/or 3 / 4"),
         ("see https://example.org/a/b", "see https://example.org/a/b"),
