@@ -43,7 +43,7 @@ def test_every_field_of_a_face(result, predictor):
     assert face.anchor_similarities.sum() == pytest.approx(1.0, abs=1e-5)
     assert face.anchor_similarities.sum(1) == pytest.approx(face.geometric, abs=1e-6)
     assert face.nearest_anchors(1)[0][2] == pytest.approx(face.anchor_similarities.max())
-    assert face.attention_map.shape == (4, 4) and 0 < face.attention_map.sum() <= 1.0001
+    assert face.attention_map.ndim == 2 and 0 < face.attention_map.sum() <= 1.0001
     assert face.landmarks.shape == (68, 2) and 0 < face.landmarks.min() and face.landmarks.max() < 1
     right_eye, left_eye, mouth = (
         face.landmarks[points].mean(0) for points in (slice(36, 42), slice(42, 48), slice(48, 68))

@@ -551,7 +551,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
     >>> model.config.id2label[int(output.logits.argmax())]
     'happiness'
     >>> output.attention_map.shape
-    torch.Size([1, 3, 4, 4])
+    torch.Size([1, 3, 3, 3])
     ```
     """
 
