@@ -27,6 +27,7 @@ from .cli.video import run_videos
 from .faces.detection import DETECTORS
 from .faces.face import DetectorUnavailableError
 from .faces.photos import MAX_PIXELS, PhotoError
+from .files import check_file
 from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
 from .runtime.networks import RUNTIMES
@@ -126,6 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace, messages: Console) -> int:
     """Gives the exit status; raises what main() reports."""
     inputs = find_inputs(args, messages)
+    for file in (args.csv, args.jsonl, args.json):
+        if file:
+            check_file(file)
     whole_files = (args.csv, args.annotated) if inputs.videos else (args.json,)
     for file in whole_files:
         if file and file.is_file() and not args.overwrite:

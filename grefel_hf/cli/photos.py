@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ..files import write_text
 from ..loading import BUNDLED_CHECKPOINT
+from ..plurals import counted
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..results import PhotoPrediction
 from .result_files import CsvFormat, JsonLinesFormat, ResultFile, model_name
@@ -170,7 +171,3 @@ def _rows(photo: PhotoPrediction) -> list[list[str]]:
             ]
         )
     return rows
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
