@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from transformers.utils.logging import disable_progress_bar
 
 from .cli.inputs import InputError, find_inputs
 from .cli.photos import INTERRUPTED, run_photos
@@ -113,7 +112,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     messages = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Handler(messages)])
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
-    disable_progress_bar()  # transformers shows one for every model it loads
     try:
         return run(args, messages)
     except (InputError, PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:

@@ -23,8 +23,9 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_hf.files import check_folder
-from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
 from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime.networks import Network, create_network

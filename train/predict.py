@@ -25,9 +25,10 @@ from tqdm.auto import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from grefel_hf import DetectorUnavailableError
+from grefel_hf.checkpoint import checkpoint_digest
 from grefel_hf.faces.detection import DETECTORS, create_detector
 from grefel_hf.files import check_folder
-from grefel_hf.loading import checkpoint_digest, load_checkpoint
+from grefel_hf.loading import load_checkpoint
 from grefel_hf.plurals import counted
 from grefel_train.data.arguments import add_source_arguments
 from grefel_train.data.columns import find_image_column, with_images

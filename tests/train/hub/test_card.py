@@ -8,7 +8,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, weights_file_digest
 from grefel_train.hub.card import model_card, read_results
 from tests.helpers.trained_run import results, write_run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from grefel_hf.loading import weights_file_digest
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
 from grefel_train.hub.prose import FUNCTIONS, wrapped
