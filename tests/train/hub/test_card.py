@@ -100,8 +100,8 @@ def test_the_command_names_the_data_that_was_measured():
     metrics = read("evaluation.json")
     recorded = "train/evaluate.py --model=runs/best --validation_dir 'my faces' --output out.json --label_map a=b"
     metrics["made_with"]["command"] = recorded
-    command = "    python train/evaluate.py --model user/grefel --validation_dir 'my faces' --label_map a=b --output_dir OUT\n"
-    assert command in model_card(BUNDLED_CHECKPOINT, metrics, None, hub_id="user/grefel")
+    command = "train/evaluate.py --model user/grefel --validation_dir 'my faces' --label_map a=b --output_dir OUT\n"
+    assert f"    python {command}" in model_card(BUNDLED_CHECKPOINT, metrics, None, hub_id="user/grefel")
 
 
 CALIBRATION = {
