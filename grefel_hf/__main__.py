@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from transformers.utils.logging import disable_progress_bar
 
 from .cli.inputs import InputError, find_inputs
 from .cli.photos import INTERRUPTED, run_photos
@@ -27,6 +26,7 @@ from .cli.video import run_videos
 from .faces.detection import DETECTORS
 from .faces.face import DetectorUnavailableError
 from .faces.photos import MAX_PIXELS, PhotoError
+from .files import check_file
 from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
 from .runtime.networks import RUNTIMES
@@ -112,7 +112,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     messages = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Handler(messages)])
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
-    disable_progress_bar()  # transformers shows one for every model it loads
     try:
         return run(args, messages)
     except (InputError, PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:
@@ -126,6 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace, messages: Console) -> int:
     """Gives the exit status; raises what main() reports."""
     inputs = find_inputs(args, messages)
+    for file in (args.csv, args.jsonl, args.json):
+        if file:
+            check_file(file)
     whole_files = (args.csv, args.annotated) if inputs.videos else (args.json,)
     for file in whole_files:
         if file and file.is_file() and not args.overwrite:

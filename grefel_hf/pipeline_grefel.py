@@ -21,7 +21,7 @@ class FacialExpressionPipeline(Pipeline):
 
     ```python
     >>> from transformers import pipeline
-    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
+    >>> from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 
     >>> recognizer = pipeline("facial-expression-recognition", model=BUNDLED_CHECKPOINT)
     >>> recognizer("photo.jpg")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from .bulk import overlapped
@@ -18,9 +18,14 @@ from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
-from .loading import load_checkpoint
+from .opening import labels_of, open_checkpoint
 from .results import PARTS, FacePrediction, PhotoPrediction
-from .runtime.networks import Network, TorchNetwork, create_network
+from .runtime.networks import Network, create_network
+
+if TYPE_CHECKING:
+    import torch
+
+    from .model.modeling_grefel import GReFELForImageClassification
 
 logger = logging.getLogger("grefel_hf")
 
@@ -49,21 +54,31 @@ class FacialExpressionPredictor:
             print(face.label, face.score)
 
     Args:
-        model: a GReFELForImageClassification.
+        model: a GReFELForImageClassification; None for one that `network` stands for, as `from_pretrained` may.
         processor: its image processor.
         detector: see `create_detector`.
         batch_size: faces per forward pass.
         network: what runs the model (see `create_network`); None for PyTorch.
+        labels: the class names in the model's order; None for those of its configuration.
     """
 
-    def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32, network: Network | None = None):
-        self.model = model.eval()
-        self.network = network or TorchNetwork(self.model)
-        self._made_of: dict[str, str | Path] = {}  # what `from_pretrained` made, by attribute, and of which name
+    def __init__(
+        self,
+        model: "GReFELForImageClassification | None",
+        processor,
+        detector: FaceDetector,
+        batch_size: int = 32,
+        network: Network | None = None,
+        labels: Sequence[str] | None = None,
+    ):
+        self._model = model and model.eval()
+        self.network = network or create_network(self._model, "torch")
+        self._made_of: dict[str, Any] = {}  # what `from_pretrained` made, by attribute, and of what
+        self._opening: dict[str, Any] = {}  # what it opened
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
-        self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+        self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
 
     @classmethod
     def from_pretrained(
@@ -71,13 +86,13 @@ class FacialExpressionPredictor:
         model: str | Path | None = None,
         *,
         detector: str = "auto",
-        device: str | torch.device = "cpu",
+        device: "str | torch.device" = "cpu",
         batch_size: int = 32,
         revision: str | None = None,
         runtime: str | Path = "auto",
         min_score: float | None = None,
         min_face: float = 0.0,
-        dtype: str | torch.dtype = "auto",
+        dtype: "str | torch.dtype" = "auto",
         subfolder: str = "",
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -85,6 +100,8 @@ class FacialExpressionPredictor:
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
+
+        Where the graph of its checkpoint is kept (see `create_network`), that runs without PyTorch being imported.
 
         Args:
             model: a folder or a Hub id; None for the checkpoint that comes with the package.
@@ -104,14 +121,22 @@ class FacialExpressionPredictor:
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
-        options = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
-        loaded, processor = load_checkpoint(model, dtype=dtype, local_files_only=local_files_only, **options)
-        loaded = loaded.to(found_device(device))
+        place = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
+        place["local_files_only"] = local_files_only
+        opened = open_checkpoint(model, runtime=runtime, device=device, dtype=dtype, **place)
         limits = {"min_score": min_score, "min_face": min_face}
         faces = create_detector(detector, **limits)
-        predictor = cls(loaded, processor, faces, batch_size, create_network(loaded, runtime))
+        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels)
+        predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
+
+    @property
+    def model(self) -> "GReFELForImageClassification":
+        """The model itself, which is loaded when it is asked for where a graph runs in its place."""
+        if self._model is None:
+            self._model = open_checkpoint(**(self._opening | {"runtime": "torch"})).model
+        return self._model
 
     def __getstate__(self) -> dict:
         """Detectors and sessions of ONNX Runtime cannot be pickled: they are made again."""
@@ -121,7 +146,10 @@ class FacialExpressionPredictor:
         self.__dict__.update(state)
         if self._made_of:
             self.detector = create_detector(**self._made_of["detector"])
-            self.network = create_network(self.model, self._made_of["network"])
+            if self._model is None:
+                self.network = open_checkpoint(**self._opening).network
+            else:
+                self.network = create_network(self._model, self._made_of["network"])
 
     def __call__(
         self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None
@@ -248,21 +276,6 @@ def looks_blue(crops: list[Image.Image]) -> bool:
 def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
     one = str | bytes | bytearray | memoryview | dict | Image.Image
     return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
-
-
-def found_device(device: str | torch.device) -> torch.device:
-    """
-    The device; for "auto" an accelerator if there is one.
-
-    Raises:
-        ValueError: PyTorch has no such device here.
-    """
-    if device == "auto":
-        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"the device {device} cannot be used: {str(error).partition(chr(10))[0]}") from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,13 +1,15 @@
 """What the predictor returns: typed results for photos and faces, as plain Python values and as tables."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from .model.reliability_balancing import CONFIDENCE_EPSILON
+from .model.epsilons import CONFIDENCE_EPSILON
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The parts of an answer in the order in which the model makes them: distributions, each with a confidence (Eq. 10).
 PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
@@ -136,15 +138,17 @@ class PhotoPrediction:
             "notes": list(self.notes),
         }
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> "pd.DataFrame":
         """One row per face; columns as in `faces_table`."""
         return faces_table([self])
 
 
-def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
+def faces_table(photos: list[PhotoPrediction]) -> "pd.DataFrame":
     """
     One row per face of all photos: source, face (number from 1) and `face_columns`, also where there is no face.
     """
+    import pandas as pd
+
     rows = [
         {"source": photo.source, "face": number} | face_row(face)
         for photo in photos

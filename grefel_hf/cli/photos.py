@@ -5,19 +5,20 @@ import contextlib
 import functools
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from ..checkpoint import BUNDLED_CHECKPOINT
 from ..files import write_text
-from ..loading import BUNDLED_CHECKPOINT
+from ..plurals import counted
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..results import PhotoPrediction
 from .result_files import CsvFormat, JsonLinesFormat, ResultFile, model_name
@@ -121,7 +122,8 @@ def share_cores():
     Photos are searched on all cores at once, so that threads within a photo only get in each other's way; the network
     takes about a third of the time.
     """
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 3))
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 3))
     with contextlib.suppress(ImportError):
         import cv2
 
@@ -170,7 +172,3 @@ def _rows(photo: PhotoPrediction) -> list[list[str]]:
             ]
         )
     return rows
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

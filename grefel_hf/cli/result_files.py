@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..checkpoint import checkpoint_digest
 from ..faces.links import is_link
-from ..loading import checkpoint_digest
 from ..predictor import PhotoFailure
 from ..results import PhotoPrediction, face_columns, face_row
 from ..spreadsheets import as_cell, from_cell

@@ -14,13 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..files import whole_file
+from ..files import check_file, whole_file
+from ..plurals import counted
 from ..predictor import FacialExpressionPredictor
 from ..spreadsheets import as_cell
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from ..video.reader import VideoError, VideoReader
 from ..video.writer import check_container, write_annotated
-from .photos import INTERRUPTED, counted
+from .photos import INTERRUPTED
 from .terminal import one_line, say, visible
 
 
@@ -68,6 +69,7 @@ def _copies(annotated: Path | None, files: list[Path]) -> dict[Path, Path]:
         return {}
     if len(files) == 1 and not annotated.is_dir():
         check_container(annotated)
+        check_file(annotated)
         return {files[0]: annotated}
     if annotated.exists() and not annotated.is_dir() or annotated.suffix:
         raise VideoError(f"{annotated} would hold the copies of {len(files)} videos: name a folder")
