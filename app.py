@@ -25,8 +25,8 @@ from starlette.middleware import Middleware  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
 
 from grefel_hf import FacialExpressionPredictor  # noqa: E402
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT  # noqa: E402
 from grefel_hf.faces.detection import DETECTORS  # noqa: E402
-from grefel_hf.loading import BUNDLED_CHECKPOINT  # noqa: E402
 from space.api import mend_mcp_lists  # noqa: E402
 from space.guard import Guard, own_hosts  # noqa: E402
 from space.hardware import best_device  # noqa: E402

@@ -36,3 +36,8 @@ def class_colours(labels: tuple[str, ...]) -> dict[str, str]:
     free = [colour for colour in _ALL if colour not in colours.values()] or list(_ALL)
     colours |= {label: free[index % len(free)] for index, label in enumerate(others)}
     return colours
+
+
+def answer_colour(labels: tuple[str, ...], answer: str) -> str:
+    """The colour of a label, grey for an answer that is none of them: "cannot tell"."""
+    return class_colours(labels).get(answer, GREY)

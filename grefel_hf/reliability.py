@@ -7,7 +7,6 @@ the weights that it was fitted to: it is not used for others.
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import file_digest
+from .files import file_digest, write_text
 from .hub import RELIABILITY_FILE, WEIGHTS_FILE
 
 logger = logging.getLogger("grefel_hf")
@@ -26,6 +25,7 @@ SET_LEVEL = 0.9  # of `could_be` and wherever no other is named
 CANNOT_TELL = "cannot tell"
 MOST_BYTES = 1_000_000
 LARGEST = 1e6  # of any number in the file
+MOST_DEVIATIONS = 5.0  # of a feature from its mean
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,16 @@ class Answerability:
 
     def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
         """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
-        columns = [np.asarray(confidences[part])[..., None] for part in self.parts]
+        columns = [np.asarray(confidences[part])[..., None] for part in self.parts if part in confidences]
         features = np.concatenate([embedding, *columns], axis=-1)
+        if features.shape[-1:] != self.mean.shape:
+            raise ValueError(f"{RELIABILITY_FILE} was made for a network of other parts or of another width.")
         return ((features - self.mean) / self.scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
     def __call__(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores (...) in [0, 1] of embeddings (..., D) and confidences (...) by part."""
         hidden = np.tanh(self.features(embedding, confidences) @ self.hidden_weights.T + self.hidden_bias)
         return 1.0 / (1.0 + np.exp(-(hidden @ self.output_weights + self.output_bias)))
-
-
-MOST_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,10 @@ class Reliability:
     accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
     answerability: Answerability | None = None
 
+    def is_answerable(self, score: float | None) -> bool | None:
+        """Whether a score of `answerability` is that of a face that can be read; None for none."""
+        return None if score is None or self.answerability is None else score >= self.answerability.threshold
+
     def expected_accuracy(self, label: str, confidence: float) -> tuple[float, float, float]:
         """How many of 1 such answers were right: the share, and its interval's lower and upper bound."""
         return self.accuracy_by_class.get(label, self.accuracy)(confidence)
@@ -113,6 +116,27 @@ class Reliability:
             raise ValueError(f"prediction sets are fitted for the levels {known}, not for {level}")
         member = in_prediction_set(np.asarray(distribution)[None], self.method, self.thresholds[level])[0]
         return tuple(self.labels[i] for i in np.argsort(-np.asarray(distribution), kind="stable") if member[i])
+
+    def certainty(
+        self, distribution: np.ndarray, embedding: np.ndarray, confidences: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """
+        Of one face `is_answerable`, `expected_accuracy` and `prediction_set`, the last two None for what is not
+        answerable.
+
+        Args:
+            distribution: the corrected one (N,).
+            embedding: (D,).
+            confidences: by part.
+        """
+        score = None if self.answerability is None else float(self.answerability(embedding, confidences))
+        answerable = self.is_answerable(score)
+        found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
+        if answerable is not False:
+            label = self.labels[int(distribution.argmax())]
+            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"])[0]
+            found["prediction_set"] = list(self.prediction_set(distribution))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As reliability.json has it, less the weights and what was measured."""
@@ -185,10 +209,23 @@ def load_reliability(folder: str | Path, labels: Sequence[str]) -> Reliability |
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
         raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
-    if weights != file_digest(Path(folder) / WEIGHTS_FILE):
+    fitted = file.with_name(WEIGHTS_FILE)
+    if not fitted.is_file() or weights != file_digest(fitted):
         logger.warning("%s was fitted to other weights and is not used: train/fit_reliability.py makes it anew", file)
         return None
     return reliability
+
+
+def write_reliability(folder: str | Path, reliability: Reliability, measured: Mapping[str, Any] | None = None):
+    """
+    Write the reliability.json of a folder's weights.
+
+    Args:
+        measured: how it was fitted and checked, which goes into the file for people.
+    """
+    digest = file_digest(Path(folder) / WEIGHTS_FILE)
+    entries = reliability.to_dict() | {"weights_sha256": digest} | ({"measured": measured} if measured else {})
+    write_text(Path(folder) / RELIABILITY_FILE, json.dumps(entries) + "\n")
 
 
 def from_dict(entries: Mapping[str, Any]) -> Reliability:

@@ -1,9 +1,15 @@
-// Choosing a face and switching the layers of its crop. All faces are in the page already: no request is made.
+// Choosing a face and switching the layers of its crop, all in the page already: no request is made.
 (() => {
+  const hidden = new Set(); // layers of the crop that are switched off, for all faces
+
   const choose = (number) => {
     for (const button of document.querySelectorAll("[data-face]"))
       button.setAttribute("aria-pressed", String(button.dataset.face === number));
-    for (const panel of document.querySelectorAll("[data-panel]")) panel.hidden = panel.dataset.panel !== number;
+    const chosen = document.querySelector("#gf-chosen");
+    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).content.textContent;
+    for (const box of chosen.querySelectorAll("[data-layer]")) box.checked = !hidden.has(box.dataset.layer);
+    // Whether the reasons are open, once the visitor has said so of this photo.
+    if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";
     // On a narrow screen the panel lies below the photo.
     if (window.innerWidth <= 1020)
       document.querySelector("#gf-faces")?.scrollIntoView({ behavior: "smooth", block: "start" });
@@ -11,11 +17,15 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-face]");
     if (button) choose(button.dataset.face);
+    const summary = event.target.closest?.(".gf-why > summary");
+    if (summary) summary.closest("#gf-chosen").dataset.open = !summary.parentElement.open;
   });
-  // A switch holds for all faces of the photo; page.css hides the layer of a switch that is off.
+  // page.css hides the layer of a switch that is off.
   document.addEventListener("change", (event) => {
     const { layer } = event.target.dataset ?? {};
-    if (!layer) return;
-    for (const box of document.querySelectorAll(`[data-layer="${layer}"]`)) box.checked = event.target.checked;
+    if (layer) event.target.checked ? hidden.delete(layer) : hidden.add(layer);
   });
+  // After a result those who hear the page, and those who use the keyboard, go on at the answer.
+  window.focusAnswer = () =>
+    requestAnimationFrame(() => document.querySelector("#gf-chosen h2, #gf-no-face h2")?.focus({ preventScroll: true }));
 })();

@@ -7,7 +7,8 @@ import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.faces.photos import RAISE_THE_LIMIT
-from grefel_hf.results import FacePrediction, PhotoPrediction
+from grefel_hf.plurals import counted
+from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction
 
 from .limits import MAX_FACES
 from .measured import Coverage
@@ -23,6 +24,8 @@ FLAT = 0.03
 # Two top classes that differ by less are called a near tie.
 NEAR_TIE = 0.1
 NEAREST_ANCHORS = 3
+CANNOT_TELL = "cannot tell"
+SET_COVERAGE = 0.9
 
 PART_NAMES = {
     "primary": "Primary",
@@ -76,6 +79,52 @@ def runner_up(face: FacePrediction) -> tuple[str, float]:
     return face.labels[second], float(face.corrected[second])
 
 
+def is_answerable(face: FacePrediction) -> bool:
+    """
+    Whether there is an answer to give: by what was measured of the checkpoint, else by a distribution that is not quite
+    flat.
+    """
+    measured = getattr(face, "is_answerable", None)
+    return face.confidences["corrected"] >= CONFIDENCE_WORDS[0][0] if measured is None else measured
+
+
+def answer_word(face: FacePrediction) -> str:
+    """The answer in a word or two."""
+    return face.label if is_answerable(face) else CANNOT_TELL
+
+
+def certainty_line(face: FacePrediction) -> str:
+    """How far the answer can be relied on. Where that was not measured nothing is claimed."""
+    guess = "" if is_answerable(face) else f"the nearest guess is {face.label}; "
+    accuracy = getattr(face, "expected_accuracy", None)
+    if accuracy is None:
+        return f"{guess}the model gives it {percent(face.score)}; how often that is right was not measured"
+    return f"{guess}answers like this are right {int(100 * accuracy)} times in 100"
+
+
+def answer_sentences(face: FacePrediction) -> list[str]:
+    """What else matters about the answer, in plain words: what corrected it, and what it might be instead."""
+    sentences = []
+    (before, probability), (after, _) = top_class(face, "primary"), top_class(face, "corrected")
+    if before != after:
+        sentences.append(
+            f"At first glance it looked like {before} ({percent(probability)}); a second look, at typical faces of "
+            f"each kind and at this face’s parts, moved the answer to {after}."
+        )
+    possible = face.prediction_set(SET_COVERAGE) if getattr(face, "expected_accuracy", None) is not None else None
+    if possible and len(possible) > 1:
+        sentences.append(
+            f"It is one of {_listed(list(possible))}: that is right {100 * SET_COVERAGE:.0f} times in 100."
+        )
+    return sentences
+
+
+def parts_disagree(face: FacePrediction) -> bool:
+    """Whether parts of the model that favour a class at all favour different ones."""
+    parts = [part for part in DISTRIBUTIONS if getattr(face, part) is not None and face.confidences[part] >= FLAT]
+    return len({top_class(face, part)[0] for part in parts}) > 1
+
+
 def balancing_sentence(face: FacePrediction) -> str:
     """What the primary head saw, what anchors and attention added, and what became of the answer."""
     label, probability = top_class(face, "primary")
@@ -91,9 +140,9 @@ def balancing_sentence(face: FacePrediction) -> str:
 
 
 def nearest_anchors_sentence(face: FacePrediction) -> str:
-    """The strongest anchors by name. Anchors count from 1 on the page."""
+    """The strongest anchors by name, numbered from 0 as in Python."""
     nearest = face.nearest_anchors(NEAREST_ANCHORS)
-    named = [f"{label}\u00a0{number + 1} ({percent(value, 1)})" for label, number, value in nearest]
+    named = [f"{label}\u00a0{number} ({percent(value, 1)})" for label, number, value in nearest]
     return f"Nearest: {_listed(named)} of the total similarity."
 
 
@@ -106,7 +155,7 @@ def caution(face: FacePrediction, unsure: Coverage | None = None) -> str | None:
     """
     (label, first), (other, second) = top_class(face, "corrected"), runner_up(face)
     confidence = face.confidences["corrected"]
-    if confidence < UNSURE:
+    if confidence < UNSURE and getattr(face, "expected_accuracy", None) is None:
         words = confidence_words(confidence)
         warning = f"The model is {words} about this face. Take the answer as a guess, not a finding."
         return f"{warning} {coverage_sentence(unsure)}" if unsure else warning
@@ -128,12 +177,12 @@ def coverage_sentence(coverage: Coverage) -> str:
 
 def face_name(face: FacePrediction, number: int) -> str:
     """A face's number and answer."""
-    return f"Face {number}: {face.label}, {percent(face.score)}"
+    return f"Face {number}: {answer_word(face)}, {certainty_line(face)}"
 
 
 def anchor_tip(label: str, number: int, share: float) -> str:
-    """An anchor's share of the total similarity; `number` counts from 0."""
-    return f"{label} anchor {number + 1}: {percent(share, 1)}"
+    """An anchor's share of the total similarity."""
+    return f"{label} anchor {number}: {percent(share, 1)}"
 
 
 def setup_name(setup: BalancingSetup) -> str:
@@ -161,11 +210,6 @@ def faces_found(photo: PhotoPrediction) -> str:
         return "No face found"
     most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """ "1 face", "2 faces"."""
-    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.files import write_text
-from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_train.evaluation.words import reliability_points
 from grefel_train.flags import FlagParser
 from grefel_train.hub import prose

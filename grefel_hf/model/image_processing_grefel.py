@@ -7,11 +7,8 @@ from transformers.image_processing_backends import PilBackend, TorchvisionBacken
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
-from .pixels import to_8_bits, to_rgb
+from .pixels import LUMA, to_8_bits, to_grayscale, to_rgb
 from .remote_code import SavedWithCode, without_code_entries
-
-# ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class GReFELImageProcessorKwargs(ImagesKwargs, total=False):
@@ -106,14 +103,6 @@ def _to_grayscale_tensor(image: torch.Tensor, weights: torch.Tensor) -> torch.Te
     luma = torch.tensordot(weights, image[:3].float(), dims=1)
     luma = luma if image.is_floating_point() else luma.round()
     return luma.to(image.dtype).expand(image.shape)
-
-
-def to_grayscale(image: np.ndarray) -> np.ndarray:
-    """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
-    luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
-    if np.issubdtype(image.dtype, np.integer):
-        luma = luma.round()
-    return np.broadcast_to(luma.astype(image.dtype), image.shape)
 
 
 __all__ = ["GReFELImageProcessor", "GReFELImageProcessorTorchvision"]

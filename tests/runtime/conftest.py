@@ -5,7 +5,7 @@ import torch
 
 from grefel_hf import GReFELForImageClassification
 from grefel_hf.runtime import cache as onnx_cache
-from grefel_hf.runtime.onnx_network import onnx_graph
+from grefel_hf.runtime.graph import onnx_graph
 from tests.helpers.tiny import tiny_config
 
 

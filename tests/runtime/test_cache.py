@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from grefel_hf.runtime import cache as onnx_cache
-from grefel_hf.runtime.networks import TorchNetwork, create_network
+from grefel_hf.runtime.networks import create_network
 from grefel_hf.runtime.onnx_network import OnnxNetwork
+from grefel_hf.runtime.torch_network import TorchNetwork
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")

@@ -9,8 +9,8 @@ from PIL import Image
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.runtime import export
 from grefel_hf.runtime.export import calibration_images, evenly, main, pixel_batches
-from grefel_hf.runtime.networks import TorchNetwork
 from grefel_hf.runtime.onnx_network import OnnxNetwork
+from grefel_hf.runtime.torch_network import TorchNetwork
 from tests.helpers.tiny import tiny_config
 
 onnx = pytest.importorskip("onnx")

@@ -12,8 +12,9 @@ from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor
 from grefel_hf.faces.detection import NoDetector
 from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.runtime import cache as onnx_cache
-from grefel_hf.runtime.networks import TorchNetwork, create_network
+from grefel_hf.runtime.networks import create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError, OnnxNetwork
+from grefel_hf.runtime.torch_network import TorchNetwork
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")

@@ -1,11 +1,14 @@
 """The page's sentences: true for the case at hand, whatever parts the model has."""
 
+import dataclasses
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from grefel_hf.comparison import compare_balancing
+from grefel_hf.results import FacePrediction
 from space import sentences as wording
 from space.measured import coverage_at, load_evaluation
 from tests.helpers.evaluation_example import EVALUATION
@@ -49,6 +52,53 @@ def test_confidence_words(value, words):
 def test_a_tie_of_two_classes_is_never_called_sure():
     tie = confidence(distribution(anger=0.5, sadness=0.5))
     assert wording.confidence_words(tie) == "fairly sure"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measured(FacePrediction):
+    """A face of a checkpoint whose reliability was measured."""
+
+    expected_accuracy: float | None = 0.968
+    is_answerable: bool | None = True
+
+    def prediction_set(self, coverage: float) -> tuple[str, ...]:
+        return self.labels[:2]
+
+
+def measured(values: np.ndarray, **fields) -> Measured:
+    example = face(values)
+    return Measured(**{field.name: getattr(example, field.name) for field in dataclasses.fields(example)}, **fields)
+
+
+def test_how_often_answers_are_right_is_said_where_it_was_measured_only():
+    line = wording.certainty_line(measured(distribution(happiness=0.9)))
+    assert line == "answers like this are right 96 times in 100"
+    unmeasured = plain(wording.certainty_line(face(distribution(happiness=0.9))))
+    assert unmeasured == "the model gives it 90 %; how often that is right was not measured"
+
+
+def test_what_else_it_may_be_is_named():
+    expected = ["It is one of neutral and happiness: that is right 90 times in 100."]
+    assert wording.answer_sentences(measured(distribution(happiness=0.9))) == expected
+
+
+def test_an_answer_is_withheld_by_what_was_measured_else_by_a_flat_distribution():
+    assert wording.answer_word(measured(distribution(happiness=0.9), is_answerable=False)) == "cannot tell"
+    assert wording.answer_word(measured(distribution(happiness=0.2))) == "happiness"
+    assert wording.answer_word(face(distribution(happiness=0.2))) == "cannot tell"
+    assert wording.answer_word(face(distribution(happiness=0.9))) == "happiness"
+
+
+def test_a_correction_is_told_in_plain_words_and_only_where_it_changed_the_answer():
+    moved = face(distribution(anger=0.41, sadness=0.3), anchors_near(sadness=0.8), distribution(sadness=0.7))
+    (sentence,) = map(plain, wording.answer_sentences(moved))
+    assert sentence.startswith("At first glance it looked like anger (41 %);") and sentence.endswith("to sadness.")
+    assert wording.answer_sentences(face(distribution(anger=0.8), anchors_near(anger=0.9))) == []
+
+
+def test_parts_disagree_only_where_they_favour_something():
+    assert wording.parts_disagree(face(distribution(anger=0.8), anchors_near(sadness=0.9)))
+    assert not wording.parts_disagree(face(distribution(anger=0.8), anchors_near(sadness=0.13)))
 
 
 def test_sentence_when_balancing_moves_the_answer():
@@ -140,10 +190,10 @@ def test_shares_of_models_with_fewer_parts():
     assert set(face(distribution(anger=0.4), anchors_near(fear=0.9)).shares()) == {"primary", "geometric"}
 
 
-def test_nearest_anchors_count_from_one():
+def test_nearest_anchors_count_from_0_as_in_python():
     near = face(distribution(fear=0.5), anchors_near(sadness=0.8))
     assert plain(wording.nearest_anchors_sentence(near)) == (
-        "Nearest: sadness 2 (40.0 %), sadness 3 (24.0 %) and sadness 1 (16.0 %) of the total similarity."
+        "Nearest: sadness 1 (40.0 %), sadness 2 (24.0 %) and sadness 0 (16.0 %) of the total similarity."
     )
 
 

@@ -54,8 +54,14 @@ class PhotoTab:
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
         uploaded = self.photo.input(self._show_upload, self.photo, **events)
         uploaded.failure(self.emptied, None, **at_once)
-        example.click(self._show_example, None, **events)
+        self.focus_after(uploaded)
+        self.focus_after(example.click(self._show_example, None, **events))
         another.click(self.emptied, None, **at_once)
+
+    @staticmethod
+    def focus_after(event: gr.events.Dependency) -> None:
+        """Once this event has shown a result, the focus goes there."""
+        event.success(None, js="() => focusAnswer()")
 
     def shown(self, path: str) -> tuple:
         """The parts with the result of a photo: with boxes it takes the place of the upload field."""

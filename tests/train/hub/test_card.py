@@ -8,7 +8,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, weights_file_digest
 from grefel_train.hub.card import model_card, read_results
 from tests.helpers.trained_run import results, write_run
 
@@ -96,6 +96,14 @@ def test_an_evaluation_goes_before_the_runs_figures(best):
     assert "evaluate.py --model user/grefel" in card
 
 
+def test_the_command_names_the_data_that_was_measured():
+    metrics = read("evaluation.json")
+    recorded = "train/evaluate.py --model=runs/best --validation_dir 'my faces' --output out.json --label_map a=b"
+    metrics["made_with"]["command"] = recorded
+    command = "train/evaluate.py --model user/grefel --validation_dir 'my faces' --label_map a=b --output_dir OUT\n"
+    assert f"    python {command}" in model_card(BUNDLED_CHECKPOINT, metrics, None, hub_id="user/grefel")
+
+
 CALIBRATION = {
     "samples": 1234,
     "scales": {"primary": 1.5, "geometric": 1.25, "attentive": 1.0},
@@ -173,6 +181,18 @@ def test_training_is_told_as_it_was(best):
     assert "from commit 0123456789ab with uncommitted changes" in text
     assert "averaged over steps" not in text
     assert "averaged over steps" in words(model_card(best, None, results(ema_decay=0.9)))
+
+
+def test_numbers_go_with_their_nouns(best):
+    text = words(model_card(best, None, {**results(max_train_steps=1), "seconds": 20.4}))
+    assert "1 step planned" in text and ", 20 seconds, " in text
+    assert "1 epoch planned" in words(model_card(best, None, results(num_train_epochs=1)))
+
+
+def test_the_type_of_a_folder_of_images_is_not_its_name(best):
+    metrics = {**read("evaluation.json"), "dataset": "my faces", "protocol": None}
+    metrics |= {"weights_sha256": weights_file_digest(best)}
+    assert {key[0] for key in measured(model_card(best, metrics, None))} == {"local"}
 
 
 def test_results_of_other_programs_are_refused(tmp_path):

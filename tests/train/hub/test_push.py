@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 import push_to_hub
-from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_train.hub.push import PushError, make_repository, push_model, push_space
 from tests.helpers import REPOSITORY
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, running_hub

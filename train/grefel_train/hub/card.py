@@ -6,13 +6,14 @@ Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or el
 """
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from grefel_hf.loading import weights_file_digest
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
 from grefel_train.hub.prose import FUNCTIONS, wrapped
@@ -78,7 +79,8 @@ def check_evaluation(model: Path, metrics: dict):
 def evaluated_figures(model: Path, metrics: dict) -> Figures:
     check_evaluation(model, metrics)
     dataset, protocol = metrics["dataset"], metrics.get("protocol")
-    dataset_type = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), dataset)
+    short = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), None)
+    dataset_type = short or (dataset if is_hub_id(dataset) else "local")
     views = {view: metrics[key] for key, view in VIEWS.items() if key in metrics}
     title = f"{dataset} ({protocol} protocol)" if protocol else dataset
     return Figures(views, dataset_type, title, metrics["split"])
@@ -129,6 +131,19 @@ def data_terms(results: dict) -> str:
     own = ADAPTERS[short].terms if short in ADAPTERS else f"The terms of the data ({dataset}) bound the weights, too."
     earlier = [ADAPTERS[name].terms for name in data_before(results) if name in ADAPTERS and name != short]
     return " ".join([own, *(f"They went on from weights trained on other data: {terms}" for terms in earlier)])
+
+
+def evaluation_command(metrics: dict, name: str) -> str:
+    """The command that measured the figures, for the checkpoint by the name it has here; the report goes to OUT."""
+    words = iter(shlex.split(metrics["made_with"]["command"])[1:])
+    kept = []
+    for word in words:
+        flag, _, value = word.partition("=")
+        if flag not in ("--model", "--output", "--output_dir"):
+            kept.append(word)
+        elif not value:
+            next(words)
+    return shlex.join(["python", "train/evaluate.py", "--model", name, *kept, "--output_dir", "OUT"])
 
 
 def metadata(title: str, figures: Figures | None, results: dict | None, license: str | None) -> ModelCardData:
@@ -202,6 +217,7 @@ def model_card(
         half_precision=in_half_precision(model / "model.safetensors"),
         table=metric_table(figures) if figures else None,
         metrics=metrics,
+        command=evaluation_command(metrics, name) if metrics else None,
         points=reliability_points(metrics) if metrics else None,
         keeps_last=keeps_last,
         chose_best_epoch=(

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from grefel_hf.plurals import counted
 from grefel_train.evaluation.words import percent
 
 WIDTH = 118
@@ -18,8 +19,19 @@ def paragraph(caller: Callable[[], str]) -> str:
     return " ".join(caller().split())
 
 
+def lasted(seconds: float) -> str:
+    """In minutes, or in seconds where those would be few."""
+    return counted(round(seconds / 60), "minute") if seconds >= 120 else counted(round(seconds), "second")
+
+
 # What templates may call.
-FUNCTIONS = {"paragraph": paragraph, "percent": percent, "thousands": "{:,}".format}
+FUNCTIONS = {
+    "counted": counted,
+    "lasted": lasted,
+    "paragraph": paragraph,
+    "percent": percent,
+    "thousands": "{:,}".format,
+}
 
 
 def rendered(template: Path, **values: Any) -> str:
