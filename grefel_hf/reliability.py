@@ -55,6 +55,7 @@ class Answerability:
     mean, scale: (F,), by which the features are standardised.
     hidden_weights, hidden_bias: (H, F) and (H,); output_weights: (H,); output_bias.
     threshold: least score of a crop that is answered.
+    clear_from: least score of a crop that is no poor picture.
     """
 
     parts: tuple[str, ...]
@@ -65,6 +66,7 @@ class Answerability:
     output_weights: np.ndarray
     output_bias: float
     threshold: float
+    clear_from: float
 
     def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
         """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
@@ -84,7 +86,8 @@ class Answerability:
 class Reliability:
     """
     labels: class names, in the model's order.
-    accuracy: of the answers of any class, and of those classes that had answers enough for a map of their own.
+    accuracy: of the answers of any class; `accuracy_by_class` of those that had answers enough for a map of their own,
+        `accuracy_of_poor` of pictures whose score of answerability is below `clear_from`: disturbed ones, mostly.
     method, thresholds: of the prediction sets: by level (N,), see `nonconformity`.
     answerability: None where the file has none.
     """
@@ -94,14 +97,27 @@ class Reliability:
     method: str
     thresholds: Mapping[float, np.ndarray]
     accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
+    accuracy_of_poor: AccuracyMap | None = None
     answerability: Answerability | None = None
 
     def is_answerable(self, score: float | None) -> bool | None:
         """Whether a score of `answerability` is that of a face that can be read; None for none."""
         return None if score is None or self.answerability is None else score >= self.answerability.threshold
 
-    def expected_accuracy(self, label: str, confidence: float) -> tuple[float, float, float]:
-        """How many of 1 such answers were right: the share, and its interval's lower and upper bound."""
+    def expected_accuracy(
+        self, label: str, confidence: float, score: float | None = None
+    ) -> tuple[float, float, float]:
+        """
+        How many of 1 such answers were right: the share, and its interval's lower and upper bound.
+
+        Args:
+            label: the answer.
+            confidence: of the corrected distribution (Eq. 10).
+            score: of `answerability`; None for none.
+        """
+        is_poor = score is not None and self.answerability is not None and score < self.answerability.clear_from
+        if is_poor and self.accuracy_of_poor is not None:
+            return self.accuracy_of_poor(confidence)
         return self.accuracy_by_class.get(label, self.accuracy)(confidence)
 
     def prediction_set(self, distribution: np.ndarray, level: float = SET_LEVEL) -> tuple[str, ...]:
@@ -134,7 +150,7 @@ class Reliability:
         found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
         if answerable is not False:
             label = self.labels[int(distribution.argmax())]
-            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"])[0]
+            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"], score)[0]
             found["prediction_set"] = list(self.prediction_set(distribution))
         return found
 
@@ -144,6 +160,7 @@ class Reliability:
         entries["expected_accuracy"] = {
             "all": _lists(self.accuracy),
             "by_class": {label: _lists(curve) for label, curve in self.accuracy_by_class.items()},
+            "poor": None if self.accuracy_of_poor is None else _lists(self.accuracy_of_poor),
         }
         levels = {f"{level:g}": values.tolist() for level, values in self.thresholds.items()}
         entries["prediction_sets"] = {"method": self.method, "thresholds": levels}
@@ -254,6 +271,7 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
         labels=labels,
         accuracy=_accuracy_map(maps["all"]),
         accuracy_by_class={label: _accuracy_map(curve) for label, curve in maps["by_class"].items()},
+        accuracy_of_poor=None if maps["poor"] is None else _accuracy_map(maps["poor"]),
         method=sets["method"],
         thresholds=thresholds,
         answerability=None if answerability is None else _answerability(answerability),
@@ -288,6 +306,7 @@ def _answerability(entries: Mapping[str, Any]) -> Answerability:
         output_weights=_numbers(entries["output_weights"], hidden_bias.shape),
         output_bias=float(_numbers(entries["output_bias"], ())),
         threshold=float(_numbers(entries["threshold"], ())),
+        clear_from=float(_numbers(entries["clear_from"], ())),
     )
 
 

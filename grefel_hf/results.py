@@ -115,7 +115,8 @@ class FacePrediction:
         return self.reliability is not None and self.is_answerable is not False
 
     def _expected(self) -> tuple[float, float, float]:
-        return self.reliability.expected_accuracy(self.top_label, self.confidences["corrected"])
+        confidence = self.confidences["corrected"]
+        return self.reliability.expected_accuracy(self.top_label, confidence, self.answerability)
 
     def distribution(self, name: str) -> dict[str, float] | None:
         """One of `PARTS` by class name; None where the model has no such part."""

@@ -41,6 +41,8 @@ def test_the_map_goes_straight_between_its_points_and_is_level_beyond():
     assert found.expected_accuracy("neutral", 0.5) == pytest.approx((0.65, 0.55, 0.7))
     assert found.expected_accuracy("neutral", 0.0)[0] == 0.4 and found.expected_accuracy("neutral", 1.0)[0] == 0.9
     assert found.expected_accuracy("happiness", 0.2)[0] == 0.6  # a map of its own
+    assert found.expected_accuracy("happiness", 0.2, 0.61)[0] == 0.6
+    assert found.expected_accuracy("happiness", 0.2, 0.59)[0] == 0.1  # a poor picture
 
 
 def test_scores_of_the_three_methods():

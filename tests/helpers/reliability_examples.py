@@ -15,7 +15,10 @@ def accuracy_map(low: float = 0.4, high: float = 0.9) -> AccuracyMap:
 
 
 def reliability(output_bias: float = 5.0, width: int = 32, labels=tuple(LABELS)) -> Reliability:
-    """Of whatever crop the score is the logistic of `output_bias`, the threshold 0.5; sets of 90 % hold from 0.1 on."""
+    """
+    Of whatever crop the score is the logistic of `output_bias`; below 0.5 it is not answerable, below 0.6 poor. Sets of
+    90 % hold what has a probability from 0.1 on.
+    """
     features = width + len(PARTS)
     answerability = Answerability(
         parts=PARTS,
@@ -26,7 +29,8 @@ def reliability(output_bias: float = 5.0, width: int = 32, labels=tuple(LABELS))
         output_weights=np.zeros(2),
         output_bias=output_bias,
         threshold=0.5,
+        clear_from=0.6,
     )
     thresholds = {level: np.full(len(labels), level) for level in LEVELS}
-    by_class = {labels[1]: accuracy_map(0.6)}
-    return Reliability(labels, accuracy_map(), "lac", thresholds, by_class, answerability)
+    maps = {"accuracy_by_class": {labels[1]: accuracy_map(0.6)}, "accuracy_of_poor": accuracy_map(0.1, 0.3)}
+    return Reliability(labels, accuracy_map(), "lac", thresholds, answerability=answerability, **maps)
