@@ -12,6 +12,7 @@ from .data_uris import CROP_SIDE, attention_uri, jpeg_uri
 
 # From this share of the strongest colour on, a heat map's figures change from dark to light (or light to dark).
 FULL = 0.696
+NO_ANSWER = "#767b85"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def coloured(labels: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def answer_colour(face: FacePrediction) -> str:
-    """The colour of a face's answer."""
-    return class_colours(face.labels)[face.label]
+    """The colour of a face's answer; grey where there is none."""
+    return class_colours(face.labels).get(wording.answer_word(face), NO_ANSWER)
 
 
 def column(face: FacePrediction, part: str) -> Column:
