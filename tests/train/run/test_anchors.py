@@ -1,7 +1,11 @@
 import torch
 
+from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.reliability_balancing import GReFELAnchors
-from grefel_train.run.anchors import place_anchors, replace_dead_anchors
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.run.anchors import embeddings_for_anchors, place_anchors, replace_dead_anchors
+from tests.helpers.face_tables import load
+from tests.helpers.training_runs import run, write_faces, write_recipe
 
 
 def clusters() -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,3 +46,20 @@ def test_dead_anchors_are_moved_to_what_is_far_from_all():
         anchors.positions[1, 0] = 50.0
     assert replace_dead_anchors(anchors, embeddings, labels) == 1
     assert (anchors.positions[1, 0] - lost).norm() < 1
+
+
+def test_training_starts_anchors_by_kmeans_after_its_first_epoch(tmp_path):
+    faces = write_faces(tmp_path / "faces", 48)
+    settings = {"num_train_epochs": 2, "stop_after_epoch": 1, "keep": "last", "validation_fraction": 0}
+    recipe = write_recipe(tmp_path / "tiny.yaml", **settings)
+    distances = {}
+    for start in ("random", "kmeans"):
+        words = ["--config", recipe, "--train_dir", faces, "--output_dir", tmp_path / start, "--anchor_start", start]
+        done = run("train/train.py", *words)
+        assert done.returncode == 0, done.stderr
+        model, processor = load_checkpoint(str(tmp_path / start / "best"))
+        data = load("--train_dir", faces, "--validation_fraction", 0, splits=("train",)).train
+        embeddings, labels = embeddings_for_anchors(model, FaceDataset(data, processor, "label"), processor, 16)
+        own = model.anchors.squared_distances(embeddings)[torch.arange(48), labels]  # (M, K)
+        distances[start] = own.min(-1).values.mean() / embeddings.var(0).sum()
+    assert distances["kmeans"] < 0.5 * distances["random"]

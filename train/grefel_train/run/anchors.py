@@ -1,9 +1,16 @@
 """Anchors among the embeddings: started by k-means, and dead ones placed anew."""
 
+import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from torch.utils.data import DataLoader, Subset
 
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.reliability_balancing import GReFELAnchors
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.evaluation.forward import concatenated, forward_batches
+
+IMAGES = 2000  # at most, by whose embeddings anchors are placed
 
 
 @torch.no_grad()
@@ -47,3 +54,24 @@ def replace_dead_anchors(anchors: GReFELAnchors, embeddings: torch.Tensor, label
             nearest = torch.minimum(nearest, anchors.squared_distances(own)[:, label, dead])
             moved += 1
     return moved
+
+
+def embeddings_for_anchors(
+    model: GReFELForImageClassification, faces: FaceDataset, processor: GReFELImageProcessor, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Embeddings (M, D) of at most `IMAGES` training images, unaugmented and always the same, and their class ids (M,).
+
+    Args:
+        model: in eval mode.
+        faces: whose size is larger than the model's where it is cropped at random.
+    """
+    rows = np.random.default_rng(0).permutation(len(faces))[:IMAGES]
+    plain = FaceDataset(faces.data, processor, faces.label_column, faces.image_column, on_bad_image=faces.on_bad_image)
+
+    def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"embedding": model.grefel(pixel_values.to(model.device)).pooler_output.float()}
+
+    found = concatenated(forward_batches(answers, DataLoader(Subset(plain, rows.tolist()), batch_size), processor))
+    labels = found["labels"]
+    return found["embedding"], labels.argmax(-1) if labels.ndim == 2 else labels
