@@ -205,6 +205,8 @@ def build_run(
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
         raise ValueError("FSDP of version 1 is not supported: answer `accelerate config` with fsdp_version 2.")
+    if sharded and args.anchor_start != "random":
+        raise ValueError("--anchor_start: under FSDP no process has all anchors; leave it out.")
     streaming = isinstance(data.train, IterableDataset)
     config = build_config(args, data.label_names, class_weights(args, data.train, data.label_names))
     model = build_model(args, config)
