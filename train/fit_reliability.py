@@ -18,30 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from datasets import Dataset, Image
-from PIL import Image as PILImage
-
-from grefel_hf.loading import load_checkpoint
-from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
-from grefel_hf.runtime.networks import create_network
-from grefel_train.data.adapters.canonical import read_column
-from grefel_train.data.adapters.ferplus import unreadable_images
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.data.dataset import read_image
-from grefel_train.data.fingerprint import check_kept_out
-from grefel_train.data.loading import load_face_data
-from grefel_train.data.sources import dataset_format
-from grefel_train.data.splits import class_ids
-from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from grefel_train.flags import FlagParser
-from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
-from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
-from grefel_train.reliability.no_faces import no_faces
-from grefel_train.reliability.seen import Seen, joined, look
-from grefel_train.reliability.sets import choose_method, fit_sets
-from grefel_train.run.log import rounded
-from grefel_train.run.provenance import read_json
 
 HALVES = 2  # of the kept-out images
 
@@ -61,6 +39,33 @@ def parse_args(argv=None) -> argparse.Namespace:
         if getattr(args, name) < HALVES:
             parser.error(f"--{name} must be at least {HALVES}.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+from datasets import Dataset, Image
+from PIL import Image as PILImage
+
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
+from grefel_hf.runtime.networks import create_network
+from grefel_train.data.adapters.canonical import read_column
+from grefel_train.data.adapters.ferplus import unreadable_images
+from grefel_train.data.dataset import read_image
+from grefel_train.data.fingerprint import check_kept_out
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.sources import dataset_format
+from grefel_train.data.splits import class_ids
+from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
+from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
+from grefel_train.reliability.no_faces import no_faces
+from grefel_train.reliability.seen import Seen, joined, look
+from grefel_train.reliability.sets import choose_method, fit_sets
+from grefel_train.run.log import rounded
+from grefel_train.run.provenance import read_json
 
 
 def crops_of(data: Dataset, most: int) -> Iterator[PILImage.Image]:
