@@ -126,9 +126,7 @@ def test_a_run_is_prolonged_where_its_rates_allow_it(tmp_path):
     with pytest.raises(CheckpointError, match="num_train_epochs is 2 there and 3 here. Its learning rates follow"):
         read_checkpoint(folder, longer)
     longer["arguments"]["learning_rate"] = 0.2
-    with pytest.raises(
-        CheckpointError, match="arguments.learning_rate is 0.1 there and 0.2 here. It goes on with"
-    ):
+    with pytest.raises(CheckpointError, match="arguments.learning_rate is 0.1 there and 0.2 here. It goes on with"):
         read_checkpoint(folder, longer, prolonging=True)
 
 

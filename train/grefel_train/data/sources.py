@@ -54,9 +54,7 @@ def load_source(args: argparse.Namespace) -> FaceSource:
     """
     folders = args.train_dir or args.validation_dir
     if sum(map(bool, (args.dataset_name, folders, args.dataset_dir))) != 1:
-        raise ValueError(
-            "name the data with one of --dataset_name, --dataset_dir, --train_dir (or --validation_dir)."
-        )
+        raise ValueError("name the data with one of --dataset_name, --dataset_dir, --train_dir (or --validation_dir).")
     if args.dataset_format and not args.dataset_dir:
         raise ValueError("--dataset_format needs --dataset_dir, the folder of that set.")
     if args.streaming and args.dataset_dir:

@@ -39,7 +39,7 @@ def rendered(template: Path, **values: Any) -> str:
 
 
 def wrapped(markdown: str) -> str:
-    """Paragraphs and points of lists filled anew; headings, tables, code, front matter and HTML as they are."""
+    """Paragraphs and points of lists filled anew; the rest, which has its own lines or is one, as it is."""
     blocks = []
     for part in re.split(r"(^```.*?^```$)", markdown, flags=re.M | re.S):
         blocks += [part] if part.startswith("```") else map(wrapped_block, re.split(r"\n\s*?\n", part))
@@ -48,7 +48,7 @@ def wrapped(markdown: str) -> str:
 
 def wrapped_block(block: str) -> str:
     block = block.strip("\n")
-    if block.startswith(("#", "|", "    ", "---", "<")):
+    if block.startswith(("#", "|", "    ", "---", "<", "![")):
         return block
     if block.startswith("- "):
         points = re.split(r"\n(?=- )", block)
