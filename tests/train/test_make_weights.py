@@ -23,6 +23,7 @@ for flag; do
     [ "$before" != --output ] || touch "$flag"
     [ "$before" != --output_dir ] || { mkdir -p "$flag/best"; touch "$flag/all_results.json" "$flag/landmarks.json" \\
         "$flag/landmarks.safetensors"; }
+    [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
     before=$flag
 done
 """
@@ -55,7 +56,7 @@ def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
     before = ["prepare_backbone", "prepare_backbone", "-m", "train_landmarks", "train"]
     assert code and scripts(commands) == before
     code, commands = make_weights("FERPLUS")
-    assert code == 0 and scripts(commands) == ["train", "calibrate", "evaluate", "write_card"]
+    assert code == 0 and scripts(commands) == ["train", "calibrate", "fit_reliability", "evaluate", "write_card"]
     assert "--resume_from_checkpoint latest" in commands[0]
     assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
 
