@@ -56,8 +56,8 @@ def coloured(labels: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def answer_colour(face: FacePrediction) -> str:
-    """The colour of a face's answer."""
-    return palette.answer_colour(face.labels, face.label)
+    """The colour of a face's answer; grey where there is none."""
+    return palette.answer_colour(face.labels, wording.answer_word(face))
 
 
 def column(face: FacePrediction, part: str) -> Column:

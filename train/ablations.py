@@ -18,10 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grefel_hf import GReFELForImageClassification
 from grefel_hf.files import write_text
 from grefel_hf.results import ANSWERS
-from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
 NO_ANCHORS = ("--model.use_anchors", "false", "--model.geometric_loss_weight", "0")
@@ -116,6 +114,9 @@ def last_measured(folder: Path) -> dict:
 
 def summarize(folders: list[Path]) -> dict:
     """Figures of one arm over its seeds: every value, mean and standard deviation (None for a single seed)."""
+    from grefel_hf import GReFELForImageClassification
+    from profile_model import profile
+
     measured = [last_measured(folder) for folder in folders]
     summary = {"samples": measured[0]["corrected"]["samples"]}
     for branch in ANSWERS:

@@ -14,6 +14,22 @@ import json
 import sys
 from pathlib import Path
 
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
+from grefel_train.flags import FlagParser
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = FlagParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="folder of a trained model")
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
+    add_data_arguments(parser)
+    add_label_map_argument(parser.add_argument)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
@@ -27,28 +43,17 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
 )
 from grefel_hf.results import PARTS
-from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.data.fingerprint import check_kept_out
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.splits import training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
-from grefel_train.flags import FlagParser
 from grefel_train.run.log import rounded
 from grefel_train.run.provenance import read_json
 from grefel_train.run.saving import save_model
 
 BRANCHES = PARTS[:3]
-
-
-def parse_args(argv=None) -> argparse.Namespace:
-    parser = FlagParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="folder of a trained model")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
-    add_data_arguments(parser)
-    add_label_map_argument(parser.add_argument)
-    return parser.parse_args(argv)
 
 
 def run_network(model: GReFELForImageClassification, processor: GReFELImageProcessor, data) -> dict[str, torch.Tensor]:

@@ -16,49 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from accelerate import Accelerator
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
-
-from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.checkpoint import checked_name, weights_file_digest
-from grefel_hf.files import check_folder
-from grefel_hf.hub import checkpoint_folder
-from grefel_hf.loading import load_checkpoint
-from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
-from grefel_hf.onnx_session import OnnxUnavailableError
-from grefel_hf.reliability import Reliability, load_reliability
-from grefel_hf.results import ANSWERS
-from grefel_hf.runtime.networks import Network, create_network
-from grefel_hf.runtime.onnx_network import GraphMismatchError
-from grefel_train.data.adapters.ferplus import unreadable_images
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.data.loading import load_face_data
-from grefel_train.data.sources import dataset_format
-from grefel_train.evaluation.certainty import certainty_metrics, prediction_set_metrics, rejection_metrics
-from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
-from grefel_train.evaluation.gallery import write_gallery
-from grefel_train.evaluation.images import (
-    EvaluationData,
-    in_model_classes,
-    load_evaluation_data,
-    only_shown_classes,
-    with_repeats,
-)
-from grefel_train.evaluation.material import Material
-from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
-from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.flags import FlagParser
-from grefel_train.hub.public_records import public_record
-from grefel_train.reliability.answerability import scores
-from grefel_train.reliability.no_faces import SPOILT, no_faces
-from grefel_train.reliability.seen import crops_of, look
-from grefel_train.run.processes import keep_freed_memory, leave
-from grefel_train.run.provenance import provenance
-
-NO_FACES = 240  # faces that crops without a face are made of
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -105,6 +64,43 @@ def parse_args(argv=None) -> argparse.Namespace:
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.checkpoint import checked_name, weights_file_digest
+from grefel_hf.files import check_folder
+from grefel_hf.hub import checkpoint_folder
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
+from grefel_hf.reliability import load_reliability
+from grefel_hf.runtime.networks import Network, create_network
+from grefel_hf.runtime.onnx_network import GraphMismatchError
+from grefel_train.data.loading import load_face_data
+from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
+from grefel_train.evaluation.gallery import write_gallery
+from grefel_train.evaluation.images import (
+    EvaluationData,
+    in_model_classes,
+    load_evaluation_data,
+    only_shown_classes,
+    with_repeats,
+)
+from grefel_train.evaluation.material import Material
+from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
+from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.hub.public_records import public_record
+from grefel_train.run.processes import keep_freed_memory, leave
+from grefel_train.run.provenance import provenance
 
 
 def load_model(name: str, device: torch.device) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
@@ -196,9 +192,8 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     if robustness is not None:
         result["robustness"] = robustness
     if reliability is not None:
-        result["certainty"] = certainty_of(
-            reliability, seen, data, create_network(model, args.runtime), processor, args
-        )
+        see = partial(look, create_network(model, args.runtime), processor)
+        result["certainty"] = measure_certainty(reliability, seen, data, see, args)
     return as_json(result), Material(seen, data, faces, anchors, model_names)
 
 
@@ -224,24 +219,6 @@ def robustness_of(network, faces, seen: Collected, data: EvaluationData, acceler
     by_kind = measure_robustness(network, some, data.labels, accelerator, seed=args.seed, **options)
     summary = robustness_summary(clean, by_kind)
     return {"samples": len(chosen.rows), "clean": clean, "by_kind": by_kind, "summary": summary}
-
-
-def certainty_of(reliability: Reliability, seen: Collected, data: EvaluationData, network, processor, args):
-    """What reliability.json promises of undisturbed faces and of crops without one, and what is kept of it."""
-    chosen = seen.select(np.flatnonzero(data.labels[seen.rows] >= 0))
-    measured = (chosen.distributions[ANSWERS[-1]], chosen.answerability, torch.from_numpy(data.labels[chosen.rows]))
-    found = certainty_metrics(reliability, *measured)
-    found["prediction_sets"] = prediction_set_metrics(reliability, *measured)
-    if reliability.answerability is None:
-        return found
-    rows = chosen.rows[np.argsort(chosen.digests, kind="stable")][:NO_FACES]
-    side = processor.size["height"]
-    others = no_faces(list(crops_of(data.images.select(rows), side)), NO_FACES // len(SPOILT), args.seed)
-    if args.dataset_dir and dataset_format(args) == "ferplus":
-        others["votes"] = list(crops_of(unreadable_images(args.dataset_dir, data.split), side))
-    looked = {kind: look(network, processor, some, kind) for kind, some in others.items() if some}
-    of_others = {kind: scores(reliability.answerability, some) for kind, some in looked.items()}
-    return found | {"rejection": rejection_metrics(reliability, chosen.answerability, of_others)}
 
 
 def write(args: argparse.Namespace, metrics: dict[str, Any], material: Material):

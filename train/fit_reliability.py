@@ -18,29 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from datasets import Dataset
-from PIL import Image
-
-from grefel_hf.loading import load_checkpoint
-from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
-from grefel_hf.runtime.networks import create_network
-from grefel_train.data.adapters.canonical import read_column
-from grefel_train.data.adapters.ferplus import unreadable_images
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.data.fingerprint import check_kept_out
-from grefel_train.data.loading import load_face_data
-from grefel_train.data.sources import dataset_format
-from grefel_train.data.splits import class_ids
-from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from grefel_train.flags import FlagParser
-from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
-from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
-from grefel_train.reliability.no_faces import no_faces, photos_of_things
-from grefel_train.reliability.seen import Seen, crops_of, joined, look
-from grefel_train.reliability.sets import choose_method, fit_sets
-from grefel_train.run.log import rounded
-from grefel_train.run.provenance import read_json
 
 HALVES = 2  # of the kept-out images
 
@@ -60,6 +39,32 @@ def parse_args(argv=None) -> argparse.Namespace:
         if getattr(args, name) < HALVES:
             parser.error(f"--{name} must be at least {HALVES}.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+from datasets import Dataset
+from PIL import Image
+
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
+from grefel_hf.runtime.networks import create_network
+from grefel_train.data.adapters.canonical import read_column
+from grefel_train.data.adapters.ferplus import unreadable_images
+from grefel_train.data.fingerprint import check_kept_out
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.sources import dataset_format
+from grefel_train.data.splits import class_ids
+from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
+from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
+from grefel_train.reliability.no_faces import no_faces, photos_of_things
+from grefel_train.reliability.seen import Seen, crops_of, joined, look
+from grefel_train.reliability.sets import choose_method, fit_sets
+from grefel_train.run.log import rounded
+from grefel_train.run.provenance import read_json
 
 
 def clear_rows(data: Dataset) -> np.ndarray:
@@ -146,9 +151,8 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
     rows = np.random.default_rng(args.seed).permutation(clear_rows(data))
     if len(rows) < 2 * HALVES:
         raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * HALVES} at least.")
-    side = processor.size["height"]
-    faces, labels = list(crops_of(data.select(rows), side)), class_ids(data)[rows]
-    unreadable = unreadable_faces(args, side)
+    faces, labels = list(crops_of(data.select(rows))), class_ids(data)[rows]
+    unreadable = unreadable_faces(args)
     see = partial(look, create_network(model, args.runtime), processor)
     halves = [
         gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], args, args.seed + half)
@@ -201,11 +205,11 @@ def fit_to(halves: Sequence[Material], names: tuple[str, ...], seed: int) -> tup
     return reliability, measured
 
 
-def unreadable_faces(args: argparse.Namespace, side: int) -> list[Image.Image]:
+def unreadable_faces(args: argparse.Namespace) -> list[Image.Image]:
     """Training images of FER+ whose taggers said "unknown" or "not a face", which no run trains on; of others none."""
     if not (args.dataset_dir and dataset_format(args) == "ferplus"):
         return []
-    return list(crops_of(unreadable_images(args.dataset_dir, args.train_split), side))
+    return list(crops_of(unreadable_images(args.dataset_dir, args.train_split)))
 
 
 def fit_poor_map(head: Answerability, seen: Seen, correct: np.ndarray) -> AccuracyMap | None:

@@ -1,17 +1,57 @@
 """Whether reliability.json keeps its promises: calibration of the expected accuracy, prediction sets, rejection."""
 
+import argparse
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from grefel_hf.model.reliability_balancing import confidence
 from grefel_hf.reliability import Reliability
+from grefel_hf.results import ANSWERS
+from grefel_train.data.adapters.ferplus import unreadable_images
+from grefel_train.data.sources import dataset_format
+from grefel_train.evaluation.collect import Collected
+from grefel_train.evaluation.images import EvaluationData
 from grefel_train.evaluation.metrics import CALIBRATION_BINS, is_correct
+from grefel_train.reliability.answerability import scores
+from grefel_train.reliability.no_faces import SPOILT, no_faces
+from grefel_train.reliability.seen import Seen, crops_of
 from grefel_train.reliability.sets import set_metrics
 
+FACES_TO_SPOIL = 240  # that crops without a face are made of
 SURE = 0.7  # a confidence above which a wrong answer is worse than others
+
+
+def measure_certainty(
+    reliability: Reliability,
+    seen: Collected,
+    data: EvaluationData,
+    see: Callable[[Iterable[Image.Image], str], Seen],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """
+    `certainty_metrics` and `prediction_sets` of the labelled faces, and `rejection` of crops without a face that are
+    made of them and, where the data is FER+, of images that its taggers could not read.
+
+    Args:
+        see: the network over crops, with a title.
+    """
+    chosen = seen.select(np.flatnonzero(data.labels[seen.rows] >= 0))
+    measured = (chosen.distributions[ANSWERS[-1]], chosen.answerability, torch.from_numpy(data.labels[chosen.rows]))
+    found = certainty_metrics(reliability, *measured)
+    found["prediction_sets"] = prediction_set_metrics(reliability, *measured)
+    if reliability.answerability is None:
+        return found
+    rows = chosen.rows[np.argsort(chosen.digests, kind="stable")][:FACES_TO_SPOIL]
+    others = no_faces(list(crops_of(data.images.select(rows))), FACES_TO_SPOIL // len(SPOILT), args.seed)
+    if args.dataset_dir and dataset_format(args) == "ferplus":
+        others["unreadable"] = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
+    of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items() if some}
+    return found | {"rejection": rejection_metrics(reliability, chosen.answerability, of_others)}
 
 
 def certainty_metrics(

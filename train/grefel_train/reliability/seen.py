@@ -16,6 +16,7 @@ from grefel_hf.runtime.networks import Network
 from grefel_train.data.dataset import normalize, pixels_of, read_image, to_unit_range
 
 BATCH = 32
+MOST_PIXELS = 224  # a side
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ def joined(several: Sequence[Seen]) -> Seen:
     )
 
 
-def crops_of(data: Dataset, most: int) -> Iterator[Image.Image]:
-    """The images of a dataset as square RGB images of at most so many pixels a side."""
+def crops_of(data: Dataset) -> Iterator[Image.Image]:
+    """The images of a dataset as square RGB images of at most `MOST_PIXELS` a side."""
     for row in data.select_columns("image").cast_column("image", ImageFeature(decode=False)):
         image = read_image(row["image"]).convert("RGB")
-        side = min(*image.size, most)
+        side = min(*image.size, MOST_PIXELS)
         yield image if image.size == (side, side) else image.resize((side, side))
 
 
