@@ -114,7 +114,13 @@ def _without_load_report() -> Iterator[None]:
 
 
 def _read_config(name: str, folder: Path) -> GReFELConfig:
-    entries = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    if not (folder / CONFIG_FILE).is_file():
+        hint = f" Did you mean {Path(name) / 'best'}?" if (folder / "best" / CONFIG_FILE).is_file() else ""
+        raise FileNotFoundError(f"{name} holds no model: it has no {CONFIG_FILE}.{hint}")
+    try:
+        entries = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"its {CONFIG_FILE} is damaged ({error}).") from error
     model_type = entries.get("model_type") if isinstance(entries, dict) else None
     if model_type != GReFELConfig.model_type:
         raise ValueError(f"it holds a {model_type} model; GReFEL needs model_type {GReFELConfig.model_type}.")

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,12 +13,15 @@ import numpy as np
 from PIL import Image
 
 from .bulk import overlapped
+from .checkpoint import checked_name
 from .faces.arrays import is_array
 from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
+from .hub import RELIABILITY_FILE, checkpoint_folder
 from .opening import labels_of, open_checkpoint
+from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
 from .runtime.networks import Network, create_network
 
@@ -60,6 +63,13 @@ class FacialExpressionPredictor:
         batch_size: faces per forward pass.
         network: what runs the model (see `create_network`); None for PyTorch.
         labels: the class names in the model's order; None for those of its configuration.
+        reliability: what was measured of the model's answers; None if nothing was.
+        answer_all: give the top class even of crops that `reliability` says cannot be read, whose label is "cannot
+            tell" otherwise.
+        answer_only: give no label either where the expected accuracy is below this share, of 1.
+
+    Raises:
+        ValueError: `answer_only` is no share, or there is no `reliability` for it; or both are asked for.
     """
 
     def __init__(
@@ -70,7 +80,13 @@ class FacialExpressionPredictor:
         batch_size: int = 32,
         network: Network | None = None,
         labels: Sequence[str] | None = None,
+        *,
+        reliability: Reliability | None = None,
+        answer_all: bool = False,
+        answer_only: float | None = None,
     ):
+        if answer_only is not None:
+            _check_answer_only(answer_only, answer_all, reliability)
         self._model = model and model.eval()
         self.network = network or create_network(self._model, "torch")
         self._made_of: dict[str, Any] = {}  # what `from_pretrained` made, by attribute, and of what
@@ -79,6 +95,8 @@ class FacialExpressionPredictor:
         self.detector = detector
         self.batch_size = batch_size
         self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
+        self.reliability = reliability
+        self.answer_all, self.answer_only = answer_all, answer_only
 
     @classmethod
     def from_pretrained(
@@ -97,6 +115,8 @@ class FacialExpressionPredictor:
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
+        answer_all: bool = False,
+        answer_only: float | None = None,
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
@@ -114,10 +134,12 @@ class FacialExpressionPredictor:
             dtype: of the weights; "auto" for that of the checkpoint.
             subfolder: where in the repository or folder the checkpoint lies.
             token, cache_dir, local_files_only: as `from_pretrained` of transformers takes them.
+            answer_all, answer_only: see the class.
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
-            ValueError: the model is not a GReFEL model, or the detector, the runtime or the device is unknown.
+            ValueError: the model is not a GReFEL model, its reliability.json is none, the detector, the runtime or the
+                device is unknown, or `answer_only` cannot be done.
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
@@ -126,7 +148,10 @@ class FacialExpressionPredictor:
         opened = open_checkpoint(model, runtime=runtime, device=device, dtype=dtype, **place)
         limits = {"min_score": min_score, "min_face": min_face}
         faces = create_detector(detector, **limits)
-        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels)
+        folder = checkpoint_folder(checked_name(model), **place | {"local_files_only": True})  # as it is there now
+        answering = {"answer_all": answer_all, "answer_only": answer_only}
+        answering["reliability"] = load_reliability(folder, opened.labels)
+        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels, **answering)
         predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
@@ -249,7 +274,7 @@ class FacialExpressionPredictor:
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
         confidences = {name: float(values[f"{name}_confidence"]) for name in PARTS if f"{name}_confidence" in values}
         attention_map = values.get("attention_map")  # (levels, S, S)
-        return FacePrediction(
+        found = FacePrediction(
             box=face.box,
             detector_score=face.score,
             labels=self.labels,
@@ -264,6 +289,31 @@ class FacialExpressionPredictor:
             attention_map=None if attention_map is None else attention_map.sum(0),
             crop=crop,
             turn=face.turn,
+            reliability=self.reliability,
+            answerability=self._answerability(values, confidences),
+        )
+        return found if self._is_answered(found) else replace(found, is_answered=False)
+
+    def _answerability(self, values: dict, confidences: dict[str, float]) -> float | None:
+        if self.reliability is None or self.reliability.answerability is None:
+            return None
+        return float(self.reliability.answerability(values["embedding"], confidences))
+
+    def _is_answered(self, face: FacePrediction) -> bool:
+        if self.answer_only is not None:
+            return face.expected_accuracy is not None and face.expected_accuracy >= self.answer_only
+        return self.answer_all or face.is_answerable is not False
+
+
+def _check_answer_only(answer_only: float, answer_all: bool, reliability: Reliability | None):
+    if answer_all:
+        raise ValueError("answer_all and answer_only ask for opposite things: choose one.")
+    if not 0 < answer_only <= 1:
+        raise ValueError(f"answer_only is a share above 0 and at most 1, not {answer_only:g}.")
+    if reliability is None:
+        raise ValueError(
+            f"answer_only needs the model's {RELIABILITY_FILE}, which says how many answers were right: "
+            "train/fit_reliability.py makes one."
         )
 
 

@@ -12,6 +12,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from grefel_train.run.arguments import build_parser
 from grefel_train.run.recipe import parse_with_recipe
@@ -40,6 +41,7 @@ import numpy as np
 import torch
 from huggingface_hub.errors import StrictDataclassError
 
+from grefel_hf.files import check_file
 from grefel_train.data.augmentation import FaceAugmentation
 from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
 from grefel_train.data.dataset import FaceDataset, to_unit_range
@@ -58,6 +60,7 @@ def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:
 
 def main(args: argparse.Namespace):
     try:
+        check_file(Path(args.output))
         data = load_face_data(args, splits=("train",), label_map=args.label_map)
         config = build_config(args, data.label_names, None)
         processor = build_processor(args, config)

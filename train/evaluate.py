@@ -77,6 +77,7 @@ from tqdm.auto import tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.checkpoint import weights_file_digest
+from grefel_hf.files import check_folder
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
 from grefel_hf.onnx_session import OnnxUnavailableError
@@ -150,6 +151,9 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     Raises:
         OSError, ValueError: the model or the data cannot be read, or do not fit.
     """
+    for folder in (args.output_dir, args.output and args.output.parent):
+        if folder:  # now, not after the measurement
+            check_folder(folder)
     model, processor = load_model(args.model, accelerator.device)
     if args.anchor_gallery and model.anchors is None:
         raise ValueError("--anchor_gallery: the model has no anchors.")

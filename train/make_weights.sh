@@ -34,4 +34,4 @@ fi
 [ -f $final/evaluation.json ] || "$python" train/evaluate.py --model $final --dataset_dir "$ferplus" \
     --split validation --robustness --output $final/evaluation.json
 cp runs/landmarks/landmarks.json $final/
-"$python" train/write_card.py --model $final
+"$python" train/write_card.py --model $final --license mit

@@ -62,7 +62,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from grefel_hf import DetectorUnavailableError
 from grefel_hf.checkpoint import checkpoint_digest
+from grefel_hf.files import check_folder
 from grefel_hf.loading import load_checkpoint
+from grefel_hf.plurals import counted
 from grefel_train.data.columns import find_image_column, with_images
 from grefel_train.data.dataset import BadImageError
 from grefel_train.data.sources import load_source
@@ -102,6 +104,7 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     """
     disable_progress_bar()
     torch.set_num_threads(args.num_threads)
+    check_folder(args.output_dir)
     with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
         data, column = load_images(args)
     model, processor = load_checkpoint(args.model)
@@ -123,7 +126,7 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     for part in tqdm(mine, desc="parts", disable=not accelerator.is_main_process):
         parts.write(part, predictor.table(parts.rows(part)))
     if not parts.missing():  # the last process sees that
-        print(f"All {len(data)} rows are in {args.output_dir}, {len(parts)} file{'s' * (len(parts) != 1)}.")
+        print(f"All {len(data)} rows are in {args.output_dir}, {counted(len(parts), 'file')}.")
 
 
 def load_images(args: argparse.Namespace) -> tuple[Dataset, str]:

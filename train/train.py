@@ -42,7 +42,8 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from grefel_hf.files import restore_folder, write_text
+from grefel_hf.files import check_folder, restore_folder, write_text
+from grefel_hf.plurals import counted
 from grefel_train.data.dataset import BadImageError
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
@@ -174,6 +175,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
     """
     lock = None
     if accelerator.is_main_process:
+        check_folder(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(output_dir)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
@@ -203,6 +205,8 @@ def build_run(
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
         raise ValueError("FSDP of version 1 is not supported: answer `accelerate config` with fsdp_version 2.")
+    if sharded and args.anchor_start != "random":
+        raise ValueError("--anchor_start: under FSDP no process has all anchors; leave it out.")
     streaming = isinstance(data.train, IterableDataset)
     config = build_config(args, data.label_names, class_weights(args, data.train, data.label_names))
     model = build_model(args, config)
@@ -260,11 +264,13 @@ def build_run(
     )
     if checkpoint:
         load_states(run, checkpoint)
-    images = "a stream of" if streaming else len(data.train)
-    measured = "no" if data.validation is None else len(data.validation)
+    images = "a stream of training images" if streaming else counted(len(data.train), "training image")
+    measured = counted(0 if data.validation is None else len(data.validation), "validation image")
     start = f"after {checkpoint}" if checkpoint else "from the beginning"
-    processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
-    accelerator.print(f"{images} training and {measured} validation images, {total_steps} steps, {processes}, {start}.")
+    processes = counted(accelerator.num_processes, "process", "processes")
+    accelerator.print(f"{images} and {measured}, {counted(total_steps, 'step')}, {processes}, {start}.")
+    if args.resume_from_checkpoint and not checkpoint:
+        accelerator.print(f"Note: there is no checkpoint in {output_dir} to go on from.")
     if accelerator.num_processes == 1 and "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ:
         print(ONE_PROCESS)
     if data.validation is None:

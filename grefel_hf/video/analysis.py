@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from ..predictor import FacialExpressionPredictor, PhotoFailure
+from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
 from .reader import Frame, VideoError, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
@@ -51,8 +52,8 @@ class TrackedFace:
 
     @property
     def label(self) -> str:
-        """The smoothed distribution's top class."""
-        return self.face.labels[int(self.smoothed.argmax())]
+        """The smoothed distribution's top class; "cannot tell" where this frame's face got no answer."""
+        return self.face.labels[int(self.smoothed.argmax())] if self.face.is_answered else CANNOT_TELL
 
     @property
     def score(self) -> float:

@@ -68,6 +68,7 @@ def test_one_commit_has_everything_and_nothing_of_the_machine(hub, best):
         *("config.json", "model.safetensors", "preprocessor_config.json", "README.md"),
         *("modeling_grefel.py", "configuration_grefel.py", "image_processing_grefel.py", "losses.py"),
         *("all_results.json", "recipe.yaml", "training_log.jsonl"),
+        *("crop_rule.png", "example_face.jpg"),
     }
     assert not [path for path in files if "/" in path]  # remote code must be flat
     assert files["model.safetensors"] == (best / "model.safetensors").read_bytes()

@@ -127,6 +127,20 @@ def load_ferplus(folder: str | Path, split: str, protocol: str) -> "Dataset":
     return under_protocol(splits[split], protocol)
 
 
+def unreadable_images(folder: str | Path, split: str) -> "Dataset":
+    """
+    The images of a split that no protocol has, because "unknown" or "not a face" is on top of their votes.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_ferplus`.
+    """
+    data = read_splits(require(Path(folder), "the FER+ folder")).get(split)
+    if data is None:
+        raise FileNotFoundError(f"{folder} has no split {split!r}.")
+    votes = without_single_votes(np.asarray(read_column(data, "votes").to_pylist()))
+    return data.select(np.flatnonzero((votes.argmax(-1) >= len(EMOTIONS)) & (votes.sum(-1) > 0)))
+
+
 def under_protocol(data: "Dataset", protocol: str) -> "Dataset":
     """The images of a split that belong to a protocol, with its column `label` or `distribution`."""
     from datasets import ClassLabel, List, Value
