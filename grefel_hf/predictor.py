@@ -3,24 +3,32 @@
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from .bulk import overlapped
+from .checkpoint import checked_name
 from .faces.arrays import is_array
 from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
-from .loading import load_checkpoint
+from .hub import RELIABILITY_FILE, checkpoint_folder
+from .opening import labels_of, open_checkpoint
+from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
-from .runtime.networks import Network, TorchNetwork, create_network
+from .runtime.networks import Network, create_network
+
+if TYPE_CHECKING:
+    import torch
+
+    from .model.modeling_grefel import GReFELForImageClassification
 
 logger = logging.getLogger("grefel_hf")
 
@@ -49,21 +57,46 @@ class FacialExpressionPredictor:
             print(face.label, face.score)
 
     Args:
-        model: a GReFELForImageClassification.
+        model: a GReFELForImageClassification; None for one that `network` stands for, as `from_pretrained` may.
         processor: its image processor.
         detector: see `create_detector`.
         batch_size: faces per forward pass.
         network: what runs the model (see `create_network`); None for PyTorch.
+        labels: the class names in the model's order; None for those of its configuration.
+        reliability: what was measured of the model's answers; None if nothing was.
+        answer_all: give the top class even of crops that `reliability` says cannot be read, whose label is "cannot
+            tell" otherwise.
+        answer_only: give no label either where the expected accuracy is below this share, of 1.
+
+    Raises:
+        ValueError: `answer_only` is no share, or there is no `reliability` for it; or both are asked for.
     """
 
-    def __init__(self, model, processor, detector: FaceDetector, batch_size: int = 32, network: Network | None = None):
-        self.model = model.eval()
-        self.network = network or TorchNetwork(self.model)
-        self._made_of: dict[str, str | Path] = {}  # what `from_pretrained` made, by attribute, and of which name
+    def __init__(
+        self,
+        model: "GReFELForImageClassification | None",
+        processor,
+        detector: FaceDetector,
+        batch_size: int = 32,
+        network: Network | None = None,
+        labels: Sequence[str] | None = None,
+        *,
+        reliability: Reliability | None = None,
+        answer_all: bool = False,
+        answer_only: float | None = None,
+    ):
+        if answer_only is not None:
+            _check_answer_only(answer_only, answer_all, reliability)
+        self._model = model and model.eval()
+        self.network = network or create_network(self._model, "torch")
+        self._made_of: dict[str, Any] = {}  # what `from_pretrained` made, by attribute, and of what
+        self._opening: dict[str, Any] = {}  # what it opened
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
-        self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+        self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
+        self.reliability = reliability
+        self.answer_all, self.answer_only = answer_all, answer_only
 
     @classmethod
     def from_pretrained(
@@ -71,20 +104,24 @@ class FacialExpressionPredictor:
         model: str | Path | None = None,
         *,
         detector: str = "auto",
-        device: str | torch.device = "cpu",
+        device: "str | torch.device" = "cpu",
         batch_size: int = 32,
         revision: str | None = None,
         runtime: str | Path = "auto",
         min_score: float | None = None,
         min_face: float = 0.0,
-        dtype: str | torch.dtype = "auto",
+        dtype: "str | torch.dtype" = "auto",
         subfolder: str = "",
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
+        answer_all: bool = False,
+        answer_only: float | None = None,
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
+
+        Where the graph of its checkpoint is kept (see `create_network`), that runs without PyTorch being imported.
 
         Args:
             model: a folder or a Hub id; None for the checkpoint that comes with the package.
@@ -97,21 +134,34 @@ class FacialExpressionPredictor:
             dtype: of the weights; "auto" for that of the checkpoint.
             subfolder: where in the repository or folder the checkpoint lies.
             token, cache_dir, local_files_only: as `from_pretrained` of transformers takes them.
+            answer_all, answer_only: see the class.
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
-            ValueError: the model is not a GReFEL model, or the detector, the runtime or the device is unknown.
+            ValueError: the model is not a GReFEL model, its reliability.json is none, the detector, the runtime or the
+                device is unknown, or `answer_only` cannot be done.
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
-        options = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
-        loaded, processor = load_checkpoint(model, dtype=dtype, local_files_only=local_files_only, **options)
-        loaded = loaded.to(found_device(device))
+        place = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
+        place["local_files_only"] = local_files_only
+        opened = open_checkpoint(model, runtime=runtime, device=device, dtype=dtype, **place)
         limits = {"min_score": min_score, "min_face": min_face}
         faces = create_detector(detector, **limits)
-        predictor = cls(loaded, processor, faces, batch_size, create_network(loaded, runtime))
+        folder = checkpoint_folder(checked_name(model), **place | {"local_files_only": True})  # as it is there now
+        answering = {"answer_all": answer_all, "answer_only": answer_only}
+        answering["reliability"] = load_reliability(folder, opened.labels)
+        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels, **answering)
+        predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
+
+    @property
+    def model(self) -> "GReFELForImageClassification":
+        """The model itself, which is loaded when it is asked for where a graph runs in its place."""
+        if self._model is None:
+            self._model = open_checkpoint(**(self._opening | {"runtime": "torch"})).model
+        return self._model
 
     def __getstate__(self) -> dict:
         """Detectors and sessions of ONNX Runtime cannot be pickled: they are made again."""
@@ -121,7 +171,10 @@ class FacialExpressionPredictor:
         self.__dict__.update(state)
         if self._made_of:
             self.detector = create_detector(**self._made_of["detector"])
-            self.network = create_network(self.model, self._made_of["network"])
+            if self._model is None:
+                self.network = open_checkpoint(**self._opening).network
+            else:
+                self.network = create_network(self._model, self._made_of["network"])
 
     def __call__(
         self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None
@@ -221,7 +274,7 @@ class FacialExpressionPredictor:
     def _face(self, face: Face, crop: Image.Image | None, values: dict) -> FacePrediction:
         confidences = {name: float(values[f"{name}_confidence"]) for name in PARTS if f"{name}_confidence" in values}
         attention_map = values.get("attention_map")  # (levels, S, S)
-        return FacePrediction(
+        found = FacePrediction(
             box=face.box,
             detector_score=face.score,
             labels=self.labels,
@@ -236,6 +289,31 @@ class FacialExpressionPredictor:
             attention_map=None if attention_map is None else attention_map.sum(0),
             crop=crop,
             turn=face.turn,
+            reliability=self.reliability,
+            answerability=self._answerability(values, confidences),
+        )
+        return found if self._is_answered(found) else replace(found, is_answered=False)
+
+    def _answerability(self, values: dict, confidences: dict[str, float]) -> float | None:
+        if self.reliability is None or self.reliability.answerability is None:
+            return None
+        return float(self.reliability.answerability(values["embedding"], confidences))
+
+    def _is_answered(self, face: FacePrediction) -> bool:
+        if self.answer_only is not None:
+            return face.expected_accuracy is not None and face.expected_accuracy >= self.answer_only
+        return self.answer_all or face.is_answerable is not False
+
+
+def _check_answer_only(answer_only: float, answer_all: bool, reliability: Reliability | None):
+    if answer_all:
+        raise ValueError("answer_all and answer_only ask for opposite things: choose one.")
+    if not 0 < answer_only <= 1:
+        raise ValueError(f"answer_only is a share above 0 and at most 1, not {answer_only:g}.")
+    if reliability is None:
+        raise ValueError(
+            f"answer_only needs the model's {RELIABILITY_FILE}, which says how many answers were right: "
+            "train/fit_reliability.py makes one."
         )
 
 
@@ -248,21 +326,6 @@ def looks_blue(crops: list[Image.Image]) -> bool:
 def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
     one = str | bytes | bytearray | memoryview | dict | Image.Image
     return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
-
-
-def found_device(device: str | torch.device) -> torch.device:
-    """
-    The device; for "auto" an accelerator if there is one.
-
-    Raises:
-        ValueError: PyTorch has no such device here.
-    """
-    if device == "auto":
-        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"the device {device} cannot be used: {str(error).partition(chr(10))[0]}") from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

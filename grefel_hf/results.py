@@ -1,13 +1,16 @@
 """What the predictor returns: typed results for photos and faces, as plain Python values and as tables."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from .model.reliability_balancing import CONFIDENCE_EPSILON
+from .model.epsilons import CONFIDENCE_EPSILON
+from .reliability import CANNOT_TELL, SET_LEVEL, Reliability
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The parts of an answer in the order in which the model makes them: distributions, each with a confidence (Eq. 10).
 PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
@@ -33,6 +36,10 @@ class FacePrediction:
     landmarks: 68 points (68, 2), x and y as fractions of the crop's width and height; None without a landmark head.
     attention_map: (S, S), where the attentive correction looked, summed over levels; None without it.
     crop: the face as the model saw it before resizing.
+    reliability: what was measured of such answers, see `Reliability`; None where the checkpoint has no
+        reliability.json.
+    answerability: how surely this is a face that can be read, in [0, 1]; None where that was not fitted.
+    is_answered: whether `label` names a class; else it is "cannot tell".
     """
 
     box: tuple[float, float, float, float]
@@ -49,6 +56,9 @@ class FacePrediction:
     attention_map: np.ndarray | None = None
     crop: Image.Image | None = None
     turn: int = 0
+    reliability: Reliability | None = None
+    answerability: float | None = None
+    is_answered: bool = True
 
     def __repr__(self) -> str:
         box = tuple(map(round, self.box))
@@ -56,13 +66,57 @@ class FacePrediction:
 
     @property
     def label(self) -> str:
-        """The corrected distribution's top class."""
+        """The corrected distribution's top class; "cannot tell" where the predictor was to give no answer."""
+        return self.top_label if self.is_answered else CANNOT_TELL
+
+    @property
+    def top_label(self) -> str:
+        """The corrected distribution's top class, whatever it is worth."""
         return self.labels[int(self.corrected.argmax())]
 
     @property
     def score(self) -> float:
-        """Its probability."""
+        """The top class's probability."""
         return float(self.corrected.max())
+
+    @property
+    def is_answerable(self) -> bool | None:
+        """Whether this is a face that can be read; None where the checkpoint does not say."""
+        return None if self.reliability is None else self.reliability.is_answerable(self.answerability)
+
+    @property
+    def expected_accuracy(self) -> float | None:
+        """
+        The share of such answers that were right on images that training never saw; None where that was not measured,
+        and for what is not answerable.
+        """
+        return self._expected()[0] if self._is_measured else None
+
+    @property
+    def expected_accuracy_interval(self) -> tuple[float, float] | None:
+        """Where that share lies with 95 % certainty."""
+        return self._expected()[1:] if self._is_measured else None
+
+    def prediction_set(self, level: float = SET_LEVEL) -> tuple[str, ...] | None:
+        """
+        The labels that may be meant, likeliest first: so many that of faces like those of the measurement a share of
+        `level` has its label among them. None as for `expected_accuracy`.
+
+        Args:
+            level: 0.8, 0.9 or 0.95.
+
+        Raises:
+            ValueError: another level.
+        """
+        return self.reliability.prediction_set(self.corrected, level) if self._is_measured else None
+
+    @property
+    def _is_measured(self) -> bool:
+        return self.reliability is not None and self.is_answerable is not False
+
+    def _expected(self) -> tuple[float, float, float]:
+        confidence = self.confidences["corrected"]
+        return self.reliability.expected_accuracy(self.top_label, confidence, self.answerability)
 
     def distribution(self, name: str) -> dict[str, float] | None:
         """One of `PARTS` by class name; None where the model has no such part."""
@@ -98,6 +152,10 @@ class FacePrediction:
             "turn": self.turn,
             "label": self.label,
             "score": self.score,
+            "is_answerable": self.is_answerable,
+            "expected_accuracy": self.expected_accuracy,
+            "expected_accuracy_interval": _as_list(self.expected_accuracy_interval),
+            "prediction_set": _as_list(self.prediction_set()),
             **{name: self.distribution(name) for name in (*DISTRIBUTIONS, "correction")},
             "confidences": dict(self.confidences),
             "anchor_similarities": _by_label(self.labels, self.anchor_similarities),
@@ -136,15 +194,17 @@ class PhotoPrediction:
             "notes": list(self.notes),
         }
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> "pd.DataFrame":
         """One row per face; columns as in `faces_table`."""
         return faces_table([self])
 
 
-def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
+def faces_table(photos: list[PhotoPrediction]) -> "pd.DataFrame":
     """
     One row per face of all photos: source, face (number from 1) and `face_columns`, also where there is no face.
     """
+    import pandas as pd
+
     rows = [
         {"source": photo.source, "face": number} | face_row(face)
         for photo in photos
@@ -156,11 +216,14 @@ def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
 
 def face_row(face: FacePrediction) -> dict[str, Any]:
     """
-    A face as one row of a table: box, detector_score, turn, label, score, one column per probability
-    (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...) that the model has.
+    A face as one row of a table: box, detector_score, turn, label, score, is_answerable, right_in_100 and could_be
+    (`expected_accuracy` in 100 and the labels of `prediction_set`, None where there are none), one column per
+    probability (`corrected_happiness`, `primary_happiness`, ...) and per confidence (`confidence_primary`, ...) that
+    the model has.
     """
     row = dict(zip(("left", "top", "right", "bottom"), face.box))
     row |= {"detector_score": face.detector_score, "turn": face.turn, "label": face.label, "score": face.score}
+    row |= {"is_answerable": face.is_answerable, "right_in_100": right_in_100(face), "could_be": could_be(face)}
     for name in reversed(DISTRIBUTIONS):
         row |= {f"{name}_{label}": p for label, p in (face.distribution(name) or {}).items()}
     return row | {f"confidence_{name}": value for name, value in face.confidences.items()}
@@ -169,12 +232,24 @@ def face_row(face: FacePrediction) -> dict[str, Any]:
 def face_columns(labels: tuple[str, ...]) -> list[str]:
     """The columns of `face_row` of a model that has every part."""
     columns = ["left", "top", "right", "bottom", "detector_score", "turn", "label", "score"]
+    columns += ["is_answerable", "right_in_100", "could_be"]
     columns += [f"{name}_{label}" for name in reversed(DISTRIBUTIONS) for label in labels]
     return columns + [f"confidence_{name}" for name in PARTS]
 
 
-def _as_list(values: np.ndarray | None) -> list | None:
-    return None if values is None else values.tolist()
+def right_in_100(face: FacePrediction) -> int | None:
+    """How many of 100 such answers were right, rounded, for people."""
+    return None if face.expected_accuracy is None else round(100 * face.expected_accuracy)
+
+
+def could_be(face: FacePrediction) -> str | None:
+    """The labels of the prediction set at 90 %, likeliest first, as a phrase: "anger or sadness"."""
+    names = face.prediction_set()
+    return None if names is None else " or ".join(names)
+
+
+def _as_list(values: np.ndarray | tuple | None) -> list | None:
+    return values.tolist() if isinstance(values, np.ndarray) else values and list(values)
 
 
 def _by_label(labels: tuple[str, ...], values: np.ndarray | None) -> dict[str, list[float]] | None:

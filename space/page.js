@@ -1,9 +1,28 @@
-// Choosing a face and switching the layers of its crop. All faces are in the page already: no request is made.
+// The page's language and names, whatever the framework makes of them: its texts are English like ours.
 (() => {
+  for (const [name, value] of [["language", "en"], ["languages", ["en"]]])
+    Object.defineProperty(navigator, name, { get: () => value });
+  const mend = () => {
+    if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
+    // A name that differs from the text one sees cannot be spoken to a computer that listens.
+    for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+  };
+  mend();
+  new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["lang", "aria-label"] });
+})();
+
+// Choosing a face and switching the layers of its crop, all in the page already: no request is made.
+(() => {
+  const hidden = new Set(); // layers of the crop that are switched off, for all faces
+
   const choose = (number) => {
     for (const button of document.querySelectorAll("[data-face]"))
       button.setAttribute("aria-pressed", String(button.dataset.face === number));
-    for (const panel of document.querySelectorAll("[data-panel]")) panel.hidden = panel.dataset.panel !== number;
+    const chosen = document.querySelector("#gf-chosen");
+    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).content.textContent;
+    for (const box of chosen.querySelectorAll("[data-layer]")) box.checked = !hidden.has(box.dataset.layer);
+    // Whether the reasons are open, once the visitor has said so of this photo.
+    if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";
     // On a narrow screen the panel lies below the photo.
     if (window.innerWidth <= 1020)
       document.querySelector("#gf-faces")?.scrollIntoView({ behavior: "smooth", block: "start" });
@@ -11,11 +30,20 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-face]");
     if (button) choose(button.dataset.face);
+    const plot = event.target.closest?.("[data-clip-seconds] svg"), clip = document.querySelector("#gf-clip video");
+    if (plot && clip) {
+      const { left, width } = plot.getBoundingClientRect();
+      clip.currentTime = (plot.closest("[data-clip-seconds]").dataset.clipSeconds * (event.clientX - left)) / width;
+    }
+    const summary = event.target.closest?.(".gf-why > summary");
+    if (summary) summary.closest("#gf-chosen").dataset.open = !summary.parentElement.open;
   });
-  // A switch holds for all faces of the photo; page.css hides the layer of a switch that is off.
+  // page.css hides the layer of a switch that is off.
   document.addEventListener("change", (event) => {
     const { layer } = event.target.dataset ?? {};
-    if (!layer) return;
-    for (const box of document.querySelectorAll(`[data-layer="${layer}"]`)) box.checked = event.target.checked;
+    if (layer) event.target.checked ? hidden.delete(layer) : hidden.add(layer);
   });
+  // After a result those who hear the page, and those who use the keyboard, go on at the answer.
+  window.focusAnswer = () =>
+    requestAnimationFrame(() => document.querySelector("#gf-faces h2[tabindex]")?.focus({ preventScroll: true }));
 })();

@@ -7,7 +7,9 @@ import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.faces.photos import RAISE_THE_LIMIT
-from grefel_hf.results import FacePrediction, PhotoPrediction
+from grefel_hf.plurals import counted
+from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
+from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, could_be, right_in_100
 
 from .limits import MAX_FACES
 from .measured import Coverage
@@ -76,6 +78,55 @@ def runner_up(face: FacePrediction) -> tuple[str, float]:
     return face.labels[second], float(face.corrected[second])
 
 
+def answer_word(face: FacePrediction) -> str:
+    """The answer in a word or two; none for an all but flat distribution either, where nothing was measured."""
+    is_flat = face.reliability is None and face.confidences["corrected"] < CONFIDENCE_WORDS[0][0]
+    return CANNOT_TELL if is_flat else face.label
+
+
+def certainty_line(face: FacePrediction) -> str:
+    """How far the answer can be relied on. Where that was not measured nothing is claimed."""
+    guess = "" if answer_word(face) != CANNOT_TELL else f"the nearest guess is {face.top_label}; "
+    if face.is_answerable is False:
+        return f"{guess}this is hardly a face that can be read"
+    times = right_in_100(face)
+    if times is None:
+        return f"{guess}the model gives it {percent(face.score)}; how often that is right was not measured"
+    return f"{guess}answers like this are right {times} times in 100"
+
+
+def short_certainty(face: FacePrediction) -> str:
+    """The same in a word or two, for lists."""
+    times = right_in_100(face)
+    return percent(face.score) if times is None else f"right {times} in 100"
+
+
+def is_unsure(face: FacePrediction) -> bool:
+    """Whether there is no answer, or one with a warning."""
+    return answer_word(face) == CANNOT_TELL or caution(face) is not None
+
+
+def answer_sentences(face: FacePrediction) -> list[str]:
+    """What else matters about the answer, in plain words: what corrected it, and what it might be instead."""
+    sentences = []
+    (before, probability), (after, _) = top_class(face, "primary"), top_class(face, "corrected")
+    if before != after:
+        sentences.append(
+            f"At first glance it looked like {before} ({percent(probability)}); a second look, at typical faces of "
+            f"each kind and at this face’s parts, moved the answer to {after}."
+        )
+    possible = face.prediction_set() or ()
+    if len(possible) > 1:
+        sentences.append(f"It could be {could_be(face)}: that is right {100 * SET_LEVEL:.0f} times in 100.")
+    return sentences
+
+
+def parts_disagree(face: FacePrediction) -> bool:
+    """Whether parts of the model that favour a class at all favour different ones."""
+    parts = [part for part in DISTRIBUTIONS if getattr(face, part) is not None and face.confidences[part] >= FLAT]
+    return len({top_class(face, part)[0] for part in parts}) > 1
+
+
 def balancing_sentence(face: FacePrediction) -> str:
     """What the primary head saw, what anchors and attention added, and what became of the answer."""
     label, probability = top_class(face, "primary")
@@ -91,9 +142,9 @@ def balancing_sentence(face: FacePrediction) -> str:
 
 
 def nearest_anchors_sentence(face: FacePrediction) -> str:
-    """The strongest anchors by name. Anchors count from 1 on the page."""
+    """The strongest anchors by name, numbered from 0 as in Python."""
     nearest = face.nearest_anchors(NEAREST_ANCHORS)
-    named = [f"{label}\u00a0{number + 1} ({percent(value, 1)})" for label, number, value in nearest]
+    named = [f"{label}\u00a0{number} ({percent(value, 1)})" for label, number, value in nearest]
     return f"Nearest: {_listed(named)} of the total similarity."
 
 
@@ -106,7 +157,7 @@ def caution(face: FacePrediction, unsure: Coverage | None = None) -> str | None:
     """
     (label, first), (other, second) = top_class(face, "corrected"), runner_up(face)
     confidence = face.confidences["corrected"]
-    if confidence < UNSURE:
+    if confidence < UNSURE and face.reliability is None:
         words = confidence_words(confidence)
         warning = f"The model is {words} about this face. Take the answer as a guess, not a finding."
         return f"{warning} {coverage_sentence(unsure)}" if unsure else warning
@@ -128,12 +179,12 @@ def coverage_sentence(coverage: Coverage) -> str:
 
 def face_name(face: FacePrediction, number: int) -> str:
     """A face's number and answer."""
-    return f"Face {number}: {face.label}, {percent(face.score)}"
+    return f"Face {number}: {answer_word(face)}, {certainty_line(face)}"
 
 
 def anchor_tip(label: str, number: int, share: float) -> str:
-    """An anchor's share of the total similarity; `number` counts from 0."""
-    return f"{label} anchor {number + 1}: {percent(share, 1)}"
+    """An anchor's share of the total similarity."""
+    return f"{label} anchor {number}: {percent(share, 1)}"
 
 
 def setup_name(setup: BalancingSetup) -> str:
@@ -161,11 +212,6 @@ def faces_found(photo: PhotoPrediction) -> str:
         return "No face found"
     most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """ "1 face", "2 faces"."""
-    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:

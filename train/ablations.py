@@ -25,18 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grefel_hf import GReFELForImageClassification
 from grefel_hf.files import write_text
 from grefel_hf.results import ANSWERS
-from grefel_train.data.loading import load_face_data
-from grefel_train.laboratory.arms import ARMS
-from grefel_train.laboratory.features import stored_features
-from grefel_train.laboratory.table import Plan, run_plan
-from grefel_train.laboratory.table import to_markdown as laboratory_table
-from grefel_train.run.arguments import build_parser
-from grefel_train.run.build import build_config, build_model, build_processor
-from grefel_train.run.recipe import parse_with_recipe
-from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
 NO_ANCHORS = ("--model.use_anchors", "false", "--model.geometric_loss_weight", "0")
@@ -101,7 +91,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the table `balancing`")
     add("--other_seeds", nargs="+", type=int, default=[0], help="of the tables `losses` and `noise`")
     add("--cached_features", type=Path, metavar="FOLDER", help="train heads only, on features that this folder keeps")
-    add("--heads", nargs="+", choices=list(ARMS), default=list(ARMS), help="lines of the laboratory's table")
+    add("--heads", nargs="+", help="lines of the laboratory's table (grefel_train/laboratory/arms.py); default: all")
     add("--images", nargs="+", type=int, default=[800, 2000, 0], help="training images in the laboratory; 0 for all")
     add("--noise", nargs="+", type=float, default=[0.0, 0.2, 0.4], help="shares of wrong labels in the laboratory")
     add("--rates", nargs="+", type=float, default=[1e-3, 3e-3], help="learning rates that each head chooses among")
@@ -137,6 +127,9 @@ def last_measured(folder: Path) -> dict:
 
 def summarize(folders: list[Path]) -> dict:
     """Figures of one arm over its seeds: every value, mean and standard deviation (None for a single seed)."""
+    from grefel_hf import GReFELForImageClassification
+    from profile_model import profile
+
     measured = [last_measured(folder) for folder in folders]
     summary = {"samples": measured[0]["corrected"]["samples"]}
     for branch in ANSWERS:
@@ -177,6 +170,18 @@ def in_words(value: dict, figure: str) -> str:
 
 def laboratory(args: argparse.Namespace, flags: list[str]):
     """Heads on stored features: OUT/laboratory.json and OUT/laboratory.md."""
+    from grefel_train.data.loading import load_face_data
+    from grefel_train.laboratory.arms import ARMS
+    from grefel_train.laboratory.features import stored_features
+    from grefel_train.laboratory.table import Plan, run_plan
+    from grefel_train.laboratory.table import to_markdown as laboratory_table
+    from grefel_train.run.arguments import build_parser
+    from grefel_train.run.build import build_config, build_model, build_processor
+    from grefel_train.run.recipe import parse_with_recipe
+
+    heads = args.heads or list(ARMS)
+    if unknown := set(heads) - set(ARMS):
+        sys.exit(f"--heads {' '.join(sorted(unknown))}: choose among {', '.join(ARMS)}.")
     words = ["--config", args.config, "--output_dir", str(args.output_dir), *flags]
     recipe = parse_with_recipe(build_parser(__doc__), words)
     try:
@@ -194,7 +199,7 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
         )
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot compare heads: {error}")
-    plan = Plan(args.heads, args.images, args.noise, args.seeds, args.rates, args.steps)
+    plan = Plan(heads, args.images, args.noise, args.seeds, args.rates, args.steps)
     found = run_plan(plan, train, validation, config, args.output_dir / "laboratory.json")
     table = laboratory_table(plan, found, len(train.labels))
     write_text(args.output_dir / "laboratory.md", table)

@@ -15,19 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from accelerate import Accelerator
-
-from grefel_hf import DetectorUnavailableError
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.faces.detection import DETECTORS, create_detector
-from grefel_hf.loading import BUNDLED_CHECKPOINT, load_checkpoint
-from grefel_train.audit.decisions import read_decisions, write_labels
-from grefel_train.audit.duplicates import Pair, find_pairs, groups_of
-from grefel_train.audit.faceless import find_faceless
-from grefel_train.audit.images import AuditImages, load_audit_images
-from grefel_train.audit.noise import right_distributions
-from grefel_train.audit.observations import observe
-from grefel_train.audit.page import write_page
-from grefel_train.audit.suspects import Suspect, find_suspects, write_pairs, write_suspects
 from grefel_train.data.arguments import add_label_arguments, add_source_arguments
 from grefel_train.flags import FlagParser, Scope
 
@@ -56,6 +45,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if min(args.batch_size, args.max_shown) < 1:
         parser.error("--batch_size and --max_shown are at least 1.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+from accelerate import Accelerator
+
+from grefel_hf import DetectorUnavailableError
+from grefel_hf.loading import load_checkpoint
+from grefel_train.audit.decisions import read_decisions, write_labels
+from grefel_train.audit.duplicates import Pair, find_pairs, groups_of
+from grefel_train.audit.faceless import find_faceless
+from grefel_train.audit.images import AuditImages, load_audit_images
+from grefel_train.audit.noise import right_distributions
+from grefel_train.audit.observations import observe
+from grefel_train.audit.page import write_page
+from grefel_train.audit.suspects import Suspect, find_suspects, write_pairs, write_suspects
 
 
 def audit(args: argparse.Namespace, images: AuditImages) -> tuple[list[Suspect], list[Pair]]:

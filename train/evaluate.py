@@ -16,36 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from accelerate import Accelerator
-from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
-
-from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.loading import load_checkpoint, weights_file_digest
-from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
-from grefel_hf.onnx_session import OnnxUnavailableError
-from grefel_hf.runtime.networks import Network, create_network
-from grefel_hf.runtime.onnx_network import GraphMismatchError
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.data.loading import load_face_data
-from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
-from grefel_train.evaluation.gallery import write_gallery
-from grefel_train.evaluation.images import (
-    EvaluationData,
-    in_model_classes,
-    load_evaluation_data,
-    only_shown_classes,
-    with_repeats,
-)
-from grefel_train.evaluation.material import Material
-from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
-from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.flags import FlagParser
-from grefel_train.hub.public_records import public_record
-from grefel_train.run.processes import keep_freed_memory, leave
-from grefel_train.run.provenance import provenance
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -92,6 +64,41 @@ def parse_args(argv=None) -> argparse.Namespace:
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.checkpoint import weights_file_digest
+from grefel_hf.files import check_folder
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
+from grefel_hf.onnx_session import OnnxUnavailableError
+from grefel_hf.runtime.networks import Network, create_network
+from grefel_hf.runtime.onnx_network import GraphMismatchError
+from grefel_train.data.loading import load_face_data
+from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
+from grefel_train.evaluation.gallery import write_gallery
+from grefel_train.evaluation.images import (
+    EvaluationData,
+    in_model_classes,
+    load_evaluation_data,
+    only_shown_classes,
+    with_repeats,
+)
+from grefel_train.evaluation.material import Material
+from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
+from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
+from grefel_train.hub.public_records import public_record
+from grefel_train.run.processes import keep_freed_memory, leave
+from grefel_train.run.provenance import provenance
 
 
 def load_model(name: str, device: torch.device) -> tuple[GReFELForImageClassification, GReFELImageProcessor]:
@@ -144,6 +151,9 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     Raises:
         OSError, ValueError: the model or the data cannot be read, or do not fit.
     """
+    for folder in (args.output_dir, args.output and args.output.parent):
+        if folder:  # now, not after the measurement
+            check_folder(folder)
     model, processor = load_model(args.model, accelerator.device)
     if args.anchor_gallery and model.anchors is None:
         raise ValueError("--anchor_gallery: the model has no anchors.")

@@ -22,6 +22,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from grefel_train.flags import Scope
+from grefel_train.run import arguments
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return arguments.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 import transformers
 import yaml
@@ -31,14 +42,13 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from grefel_hf.files import restore_folder, write_text
+from grefel_hf.files import check_folder, restore_folder, write_text
+from grefel_hf.plurals import counted
 from grefel_train.data.dataset import BadImageError
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
 from grefel_train.data.loading import FaceData, load_face_data
-from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
-from grefel_train.run import arguments
 from grefel_train.run.averages import WeightAverage
 from grefel_train.run.build import (
     build_config,
@@ -64,10 +74,6 @@ TRAINING_ERRORS = (OSError, BadImageError)
 ONE_PROCESS = """\
 Note: `accelerate launch --cpu --num_processes N` starts one process, unless it is given a hostfile of MPI. Several on a
 CPU: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N ..."""
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    return arguments.parse_args(__doc__, argv)
 
 
 def main(args: argparse.Namespace):
@@ -169,6 +175,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
     """
     lock = None
     if accelerator.is_main_process:
+        check_folder(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(output_dir)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
@@ -257,11 +264,13 @@ def build_run(
     )
     if checkpoint:
         load_states(run, checkpoint)
-    images = "a stream of" if streaming else len(data.train)
-    measured = "no" if data.validation is None else len(data.validation)
+    images = "a stream of training images" if streaming else counted(len(data.train), "training image")
+    measured = counted(0 if data.validation is None else len(data.validation), "validation image")
     start = f"after {checkpoint}" if checkpoint else "from the beginning"
-    processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
-    accelerator.print(f"{images} training and {measured} validation images, {total_steps} steps, {processes}, {start}.")
+    processes = counted(accelerator.num_processes, "process", "processes")
+    accelerator.print(f"{images} and {measured}, {counted(total_steps, 'step')}, {processes}, {start}.")
+    if args.resume_from_checkpoint and not checkpoint:
+        accelerator.print(f"Note: there is no checkpoint in {output_dir} to go on from.")
     if accelerator.num_processes == 1 and "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ:
         print(ONE_PROCESS)
     if data.validation is None:

@@ -487,7 +487,7 @@ class GReFELModel(GReFELPreTrainedModel):
     ```python
     >>> from PIL import Image
     >>> from transformers import AutoImageProcessor, AutoModel
-    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
+    >>> from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 
     >>> processor = AutoImageProcessor.from_pretrained(BUNDLED_CHECKPOINT)
     >>> model = AutoModel.from_pretrained(BUNDLED_CHECKPOINT)
@@ -543,7 +543,7 @@ class GReFELForImageClassification(GReFELPreTrainedModel):
     ```python
     >>> from PIL import Image
     >>> from transformers import AutoImageProcessor, AutoModelForImageClassification
-    >>> from grefel_hf.loading import BUNDLED_CHECKPOINT
+    >>> from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 
     >>> processor = AutoImageProcessor.from_pretrained(BUNDLED_CHECKPOINT)
     >>> model = AutoModelForImageClassification.from_pretrained(BUNDLED_CHECKPOINT)

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from grefel_hf import GReFELForImageClassification
-from grefel_hf.runtime.networks import TorchNetwork, create_network
-from grefel_hf.runtime.onnx_network import GraphMismatchError, OnnxNetwork, check_graph, onnx_graph
+from grefel_hf.runtime.graph import check_graph, onnx_graph
+from grefel_hf.runtime.networks import create_network
+from grefel_hf.runtime.onnx_network import GraphMismatchError, OnnxNetwork
+from grefel_hf.runtime.torch_network import TorchNetwork
 from tests.helpers.tiny import tiny_config
 
 pytest.importorskip("onnxruntime")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from grefel_hf.comparison import compare_balancing
+from grefel_hf.reliability import AccuracyMap, Reliability
+from grefel_hf.results import FacePrediction
 from space import sentences as wording
 from space.measured import coverage_at, load_evaluation
 from tests.helpers.evaluation_example import EVALUATION
@@ -49,6 +51,45 @@ def test_confidence_words(value, words):
 def test_a_tie_of_two_classes_is_never_called_sure():
     tie = confidence(distribution(anger=0.5, sadness=0.5))
     assert wording.confidence_words(tie) == "fairly sure"
+
+
+def measured(values: np.ndarray, **fields) -> FacePrediction:
+    """A face of a checkpoint of whose answers 96.4 % are right, and whose sets hold the two likeliest classes."""
+    curve = AccuracyMap(np.array([0.0, 1.0]), *[np.array([0.964, 0.964])] * 3)
+    second = np.sort(values)[-2]
+    reliability = Reliability(LABELS, curve, "lac", {0.9: np.full(len(LABELS), 1 - second)})
+    return face(values, reliability=reliability, **fields)
+
+
+def test_how_often_answers_are_right_is_said_where_it_was_measured_only():
+    line = wording.certainty_line(measured(distribution(happiness=0.9)))
+    assert line == "answers like this are right 96 times in 100"
+    unmeasured = plain(wording.certainty_line(face(distribution(happiness=0.9))))
+    assert unmeasured == "the model gives it 90 %; how often that is right was not measured"
+
+
+def test_what_else_it_may_be_is_named():
+    expected = ["It could be happiness or sadness: that is right 90 times in 100."]
+    assert wording.answer_sentences(measured(distribution(happiness=0.8, sadness=0.1))) == expected
+
+
+def test_an_answer_is_withheld_by_what_was_measured_else_by_a_flat_distribution():
+    assert wording.answer_word(measured(distribution(happiness=0.9), is_answered=False)) == "cannot tell"
+    assert wording.answer_word(measured(distribution(happiness=0.2))) == "happiness"
+    assert wording.answer_word(face(distribution(happiness=0.2))) == "cannot tell"
+    assert wording.answer_word(face(distribution(happiness=0.9))) == "happiness"
+
+
+def test_a_correction_is_told_in_plain_words_and_only_where_it_changed_the_answer():
+    moved = face(distribution(anger=0.41, sadness=0.3), anchors_near(sadness=0.8), distribution(sadness=0.7))
+    (sentence,) = map(plain, wording.answer_sentences(moved))
+    assert sentence.startswith("At first glance it looked like anger (41 %);") and sentence.endswith("to sadness.")
+    assert wording.answer_sentences(face(distribution(anger=0.8), anchors_near(anger=0.9))) == []
+
+
+def test_parts_disagree_only_where_they_favour_something():
+    assert wording.parts_disagree(face(distribution(anger=0.8), anchors_near(sadness=0.9)))
+    assert not wording.parts_disagree(face(distribution(anger=0.8), anchors_near(sadness=0.13)))
 
 
 def test_sentence_when_balancing_moves_the_answer():
@@ -140,10 +181,10 @@ def test_shares_of_models_with_fewer_parts():
     assert set(face(distribution(anger=0.4), anchors_near(fear=0.9)).shares()) == {"primary", "geometric"}
 
 
-def test_nearest_anchors_count_from_one():
+def test_nearest_anchors_count_from_0_as_in_python():
     near = face(distribution(fear=0.5), anchors_near(sadness=0.8))
     assert plain(wording.nearest_anchors_sentence(near)) == (
-        "Nearest: sadness 2 (40.0 %), sadness 3 (24.0 %) and sadness 1 (16.0 %) of the total similarity."
+        "Nearest: sadness 1 (40.0 %), sadness 2 (24.0 %) and sadness 0 (16.0 %) of the total similarity."
     )
 
 

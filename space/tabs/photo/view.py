@@ -13,7 +13,10 @@ from ...data_uris import PHOTO_SIDE, jpeg_uri
 from ...measured import Coverage
 from ...rendering import render
 
-STRIP_SIDE = 96
+STRIP_SIDE = 96  # pixels
+HEAD_SIDE = 240
+# In per cent of the photo: a box so near to its top or right edge carries its word inside or leftwards.
+NEAR_TOP, NEAR_RIGHT = 8, 60
 
 
 def empty_view(labels: tuple[str, ...]) -> str:
@@ -37,7 +40,12 @@ def faces_view(photo: PhotoPrediction, unsure: Coverage | None = None) -> str:
     """A panel for each face: the answer first, then how it came about. `unsure`: see `caution`."""
     if not photo.faces:
         return render("photo/no_face")
-    return render("photo/faces", panels=[_panel(face, unsure) for face in photo.faces])
+    count = len(photo.faces)
+    panels = [
+        render("photo/face", number=number, count=count, **_panel(face, unsure))
+        for number, face in enumerate(photo.faces, start=1)
+    ]
+    return render("photo/faces", panels=panels)
 
 
 def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[str, Any]:
@@ -45,10 +53,11 @@ def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[st
     top, bottom = (_percentage(value, photo.height) for value in face.box[1::2])
     return {
         "number": number,
-        "label": face.label,
+        "word": wording.answer_word(face),
         "name": wording.face_name(face, number),
         "colour": figures.answer_colour(face),
         "picture": jpeg_uri(face.crop, STRIP_SIDE),
+        "tag": f"{'gf-inside ' if top < NEAR_TOP else ''}{'gf-leftwards' if left > NEAR_RIGHT else ''}".strip(),
         "left": left,
         "top": top,
         "width": right - left,
@@ -62,14 +71,18 @@ def _percentage(value: float, side: int) -> float:
 
 
 def _panel(face: FacePrediction, unsure: Coverage | None) -> dict[str, Any]:
-    """One face; `setups` is empty where the model has no balancing, `anchors` is None where it has none."""
+    """What photo/face shows; `setups` is empty where the model has no balancing, `anchors` None where it has none."""
     panel = {
         "face": face,
         "colour": figures.answer_colour(face),
         "classes": figures.coloured(face.labels),
+        "picture": jpeg_uri(face.crop, HEAD_SIDE),
         "crop": figures.crop(face),
-        "runner_up": wording.runner_up(face),
-        "sentence": wording.balancing_sentence(face),
+        "word": wording.answer_word(face),
+        "certainty": wording.certainty_line(face),
+        "sentences": wording.answer_sentences(face),
+        "balancing": wording.balancing_sentence(face),
+        "disagree": wording.parts_disagree(face),
         "warning": wording.caution(face, unsure),
         "columns": {part: figures.column(face, part) for part in DISTRIBUTIONS if getattr(face, part) is not None},
         "setups": [],

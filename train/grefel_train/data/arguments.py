@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
-from grefel_train.data.splits import VALIDATION_SPLITS
 from grefel_train.flags import FlagParser, Scope
+
+VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 
 
 def add_source_arguments(add: Callable[..., Any]) -> None:

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, Features, IterableDataset, List, Value, concatenate_datasets
 
 from grefel_train.data.adapters.canonical import list_column, read_column
+from grefel_train.data.arguments import VALIDATION_SPLITS
 from grefel_train.data.sources import FaceSource
 from grefel_train.evaluation.label_map import map_distributions
 
-VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 # What is held out and which samples are drawn does not move with --seed, so that runs can be compared.
 SPLIT_SEED = 0
 

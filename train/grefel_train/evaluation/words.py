@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from grefel_hf.plurals import counted
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
@@ -60,7 +62,7 @@ def environment(autoescape: bool, *folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    found.filters |= {f.__name__: f for f in (percent, points, decimal, between, sureness, may_be_chance)}
+    found.filters |= {f.__name__: f for f in (counted, percent, points, decimal, between, sureness, may_be_chance)}
     return found
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 from PIL import Image
@@ -22,8 +23,13 @@ FULL = face(
 PLAIN = face(distribution(happiness=0.7))
 
 
+def panel(*faces, number: int = 1) -> str:
+    """The HTML of one face's panel, which a template of `faces_view` holds as text."""
+    return unescape(re.findall(r"<template[^>]*>(.*?)</template>", faces_view(photo(*faces)), re.DOTALL)[number - 1])
+
+
 def test_bars_show_every_class_in_the_models_order():
-    html = section(faces_view(photo(PLAIN)), "The distribution")
+    html = re.search(r"<table class=\"gf-bars gf-large\">.*?</table>", panel(PLAIN), re.DOTALL)[0]
     assert re.findall(r"</span>(\w+)</th>", html) == list(LABELS)
     assert cells(html)[1] == "70 %"
     assert "--v:0.7000" in html
@@ -32,8 +38,8 @@ def test_bars_show_every_class_in_the_models_order():
 
 
 def test_four_distributions_have_a_column_each():
-    html = section(faces_view(photo(FULL)), "All distributions on one scale")
-    assert re.findall(r">(\w+)</th>", html)[:4] == ["Primary", "Geometric", "Attentive", "Corrected"]
+    html = section(panel(FULL), "All distributions on one scale")
+    assert re.findall(r">(\w+)</abbr></th>", html) == ["Primary", "Geometric", "Attentive", "Corrected"]
     anger = cells(html)[4 * LABELS.index("anger") :][:4]
     assert anger[0] == "41 %"
     assert anger[3] == f"{round(100 * FULL.corrected[LABELS.index('anger')])} %"
@@ -42,13 +48,13 @@ def test_four_distributions_have_a_column_each():
 
 def test_columns_that_the_model_lacks_are_left_out():
     anchors_only = face(distribution(anger=0.5), anchors_near(anger=0.9))
-    assert "Attentive" not in faces_view(photo(anchors_only))
+    assert "Attentive" not in panel(anchors_only)
     attention_only = face(distribution(anger=0.5), None, distribution(anger=0.9))
-    assert "Similarity to the anchors" not in faces_view(photo(attention_only))
+    assert "Similarity to the anchors" not in panel(attention_only)
 
 
 def test_confidences_in_numbers_and_words():
-    html = section(faces_view(photo(FULL)), "How sure each part is")
+    html = section(panel(FULL), "How sure each part is")
     for name, value in FULL.confidences.items():
         assert f'<span class="gf-number">{value:.2f}</span>' in html, name
     assert "unsure" in html
@@ -56,9 +62,9 @@ def test_confidences_in_numbers_and_words():
 
 
 def test_heat_map_frames_the_strongest_anchors_and_sums_rows():
-    html = section(faces_view(photo(FULL)), "Similarity to the anchors")
+    html = section(panel(FULL), "Similarity to the anchors")
     assert html.count("gf-strong") == 3
-    assert 'title="sadness anchor 2: 40.0\u00a0%"' in html
+    assert 'title="sadness anchor 1: 40.0\u00a0%"' in html
     assert html.count("<td class") == 8 * 3 + 8
     assert '<td class="gf-number">80\u00a0%</td>' in html
     assert_well_formed(html)
@@ -66,7 +72,7 @@ def test_heat_map_frames_the_strongest_anchors_and_sums_rows():
 
 def test_setups_of_balancing_stand_in_columns():
     setups = compare_balancing(FULL)
-    html = section(faces_view(photo(FULL)), "With and without balancing")
+    html = section(panel(FULL), "With and without balancing")
     heads = re.findall(r'<th scope="col">([^<]+)</th>', html)
     assert heads == ["Without balancing", "With anchors only", "With attention only", "With both: the answer"]
     row = cells(html)[4 * LABELS.index("sadness") :][:4]
@@ -76,9 +82,9 @@ def test_setups_of_balancing_stand_in_columns():
 
 
 def test_crop_has_a_switch_for_each_layer_that_exists():
-    assert re.findall(r'data-layer="(\w+)"', faces_view(photo(FULL))) == ["attention", "landmarks"]
-    assert faces_view(photo(FULL)).count("left:50.00%;top:50.00%") == 68
-    assert "data-layer" not in faces_view(photo(PLAIN))
+    assert re.findall(r'data-layer="(\w+)"', panel(FULL)) == ["attention", "landmarks"]
+    assert panel(FULL).count("left:50.00%;top:50.00%") == 68
+    assert "data-layer" not in panel(PLAIN)
 
 
 def test_photo_view_places_boxes_in_per_cent_and_cuts_them_at_the_edge():
@@ -95,11 +101,28 @@ def test_one_face_needs_no_strip():
     assert "gf-strip" not in photo_view(Image.new("RGB", (200, 100)), photo(FULL))
 
 
-def test_only_the_first_face_is_shown():
+def test_only_the_first_face_is_drawn():
     html = faces_view(photo(FULL, PLAIN))
-    assert html.count("<article") == 2
-    assert re.findall(r'data-panel="(\d)"[^>]*?( hidden)?>', html) == [("1", ""), ("2", " hidden")]
-    assert_well_formed(html)
+    assert html.count("<article") == 1 and 'data-panel="1"' in html
+    assert 'data-panel="2"' in panel(FULL, PLAIN, number=2)
+    for text in (html, panel(FULL), panel(FULL, PLAIN, number=2)):
+        assert_well_formed(text)
+
+
+def test_the_reasons_open_by_themselves_where_the_parts_disagree():
+    assert '<details class="gf-why" open>' in panel(FULL)
+    assert '<details class="gf-why">' in panel(face(distribution(anger=0.8), anchors_near(anger=0.9)))
+
+
+def test_an_answer_that_cannot_be_told_says_so_on_the_photo_too():
+    unclear = face(distribution(fear=0.2))
+    assert "cannot tell</h2>" in panel(unclear) and "the nearest guess is fear" in panel(unclear)
+    assert "<i>cannot tell</i>" in photo_view(Image.new("RGB", (200, 100)), photo(unclear))
+
+
+def test_words_stay_inside_of_the_photo():
+    html = photo_view(Image.new("RGB", (200, 100)), photo(FULL, replace(FULL, box=(150.0, 2.0, 190.0, 40.0))))
+    assert re.findall(r'<span class="([^"]*)">\d', html) == ["", "gf-inside gf-leftwards"]
 
 
 def test_no_face_is_a_friendly_state():
@@ -109,7 +132,7 @@ def test_no_face_is_a_friendly_state():
 
 
 def test_a_model_without_balancing_shows_one_distribution():
-    html = faces_view(photo(PLAIN))
+    html = panel(PLAIN)
     assert "neither anchors nor attentive correction" in html
     assert "gf-four" not in html and "gf-heat" not in html
     assert_well_formed(html)

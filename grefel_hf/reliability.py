@@ -1,0 +1,324 @@
+"""
+Certainty as measured: what reliability.json says of a checkpoint's answers. docs/reliability.md explains it.
+
+train/fit_reliability.py writes the file, fitted on images that training never saw. It holds numbers only, and ends with
+the weights that it was fitted to: it is not used for others.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import file_digest, write_text
+from .hub import RELIABILITY_FILE, WEIGHTS_FILE
+
+logger = logging.getLogger("grefel_hf")
+
+VERSION = 1
+LEVELS = (0.8, 0.9, 0.95)  # shares of faces whose set is to hold the label
+SET_LEVEL = 0.9  # of `could_be` and wherever no other is named
+CANNOT_TELL = "cannot tell"
+MOST_BYTES = 1_000_000
+LARGEST = 1e6  # of any number in the file
+MOST_DEVIATIONS = 5.0  # of a feature from its mean
+
+
+@dataclass(frozen=True)
+class AccuracyMap:
+    """
+    How many answers of a confidence were right: the shares and their 95 % intervals at a few confidences (K,), both
+    rising, with straight lines between and the first and last value beyond.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def __call__(self, confidence: float) -> tuple[float, float, float]:
+        """The share that was right, and its interval's lower and upper bound."""
+        curves = (self.accuracy, self.low, self.high)
+        return tuple(float(np.interp(confidence, self.confidence, curve)) for curve in curves)
+
+
+@dataclass(frozen=True)
+class Answerability:
+    """
+    A network of one hidden layer that tells crops whose expression can be read from others, of the embedding (D,) and
+    the confidences of `parts`, one after the other (F,) = (D + P,).
+
+    mean, scale: (F,), by which the features are standardised.
+    hidden_weights, hidden_bias: (H, F) and (H,); output_weights: (H,); output_bias.
+    threshold: least score of a crop that is answered.
+    clear_from: least score of a crop that is no poor picture.
+    """
+
+    parts: tuple[str, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    hidden_weights: np.ndarray
+    hidden_bias: np.ndarray
+    output_weights: np.ndarray
+    output_bias: float
+    threshold: float
+    clear_from: float
+
+    def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
+        columns = [np.asarray(confidences[part])[..., None] for part in self.parts if part in confidences]
+        features = np.concatenate([embedding, *columns], axis=-1)
+        if features.shape[-1:] != self.mean.shape:
+            raise ValueError(f"{RELIABILITY_FILE} was made for a network of other parts or of another width.")
+        return ((features - self.mean) / self.scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+
+    def __call__(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores (...) in [0, 1] of embeddings (..., D) and confidences (...) by part."""
+        hidden = np.tanh(self.features(embedding, confidences) @ self.hidden_weights.T + self.hidden_bias)
+        return 1.0 / (1.0 + np.exp(-(hidden @ self.output_weights + self.output_bias)))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """
+    labels: class names, in the model's order.
+    accuracy: of the answers of any class; `accuracy_by_class` of those that had answers enough for a map of their own,
+        `accuracy_of_poor` of pictures whose score of answerability is below `clear_from`: disturbed ones, mostly.
+    method, thresholds: of the prediction sets: by level (N,), see `nonconformity`.
+    answerability: None where the file has none.
+    """
+
+    labels: tuple[str, ...]
+    accuracy: AccuracyMap
+    method: str
+    thresholds: Mapping[float, np.ndarray]
+    accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
+    accuracy_of_poor: AccuracyMap | None = None
+    answerability: Answerability | None = None
+
+    def is_answerable(self, score: float | None) -> bool | None:
+        """Whether a score of `answerability` is that of a face that can be read; None for none."""
+        return None if score is None or self.answerability is None else score >= self.answerability.threshold
+
+    def expected_accuracy(
+        self, label: str, confidence: float, score: float | None = None
+    ) -> tuple[float, float, float]:
+        """
+        How many of 1 such answers were right: the share, and its interval's lower and upper bound.
+
+        Args:
+            label: the answer.
+            confidence: of the corrected distribution (Eq. 10).
+            score: of `answerability`; None for none.
+        """
+        is_poor = score is not None and self.answerability is not None and score < self.answerability.clear_from
+        if is_poor and self.accuracy_of_poor is not None:
+            return self.accuracy_of_poor(confidence)
+        return self.accuracy_by_class.get(label, self.accuracy)(confidence)
+
+    def prediction_set(self, distribution: np.ndarray, level: float = SET_LEVEL) -> tuple[str, ...]:
+        """
+        The labels that may be meant, likeliest first: at least the one on top.
+
+        Raises:
+            ValueError: nothing was fitted for this level.
+        """
+        if level not in self.thresholds:
+            known = ", ".join(f"{known:g}" for known in self.thresholds)
+            raise ValueError(f"prediction sets are fitted for the levels {known}, not for {level}")
+        member = in_prediction_set(np.asarray(distribution)[None], self.method, self.thresholds[level])[0]
+        return tuple(self.labels[i] for i in np.argsort(-np.asarray(distribution), kind="stable") if member[i])
+
+    def certainty(
+        self, distribution: np.ndarray, embedding: np.ndarray, confidences: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """
+        Of one face `is_answerable`, `expected_accuracy` and `prediction_set`, the last two None for what is not
+        answerable.
+
+        Args:
+            distribution: the corrected one (N,).
+            embedding: (D,).
+            confidences: by part.
+        """
+        score = None if self.answerability is None else float(self.answerability(embedding, confidences))
+        answerable = self.is_answerable(score)
+        found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
+        if answerable is not False:
+            label = self.labels[int(distribution.argmax())]
+            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"], score)[0]
+            found["prediction_set"] = list(self.prediction_set(distribution))
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """As reliability.json has it, less the weights and what was measured."""
+        entries: dict[str, Any] = {"version": VERSION, "labels": list(self.labels)}
+        entries["expected_accuracy"] = {
+            "all": _lists(self.accuracy),
+            "by_class": {label: _lists(curve) for label, curve in self.accuracy_by_class.items()},
+            "poor": None if self.accuracy_of_poor is None else _lists(self.accuracy_of_poor),
+        }
+        levels = {f"{level:g}": values.tolist() for level, values in self.thresholds.items()}
+        entries["prediction_sets"] = {"method": self.method, "thresholds": levels}
+        entries["answerability"] = None if self.answerability is None else _lists(self.answerability)
+        return entries
+
+
+def _least_mass(distributions: np.ndarray) -> np.ndarray:
+    return 1.0 - distributions
+
+
+def _mass_from_top(distributions: np.ndarray, rank_penalty: float = 0.0) -> np.ndarray:
+    order = np.argsort(-distributions, axis=-1, kind="stable")
+    mass = np.take_along_axis(distributions, order, -1).cumsum(-1)
+    mass = mass + rank_penalty * np.arange(distributions.shape[-1])
+    scores = np.empty_like(mass)
+    np.put_along_axis(scores, order, mass, -1)
+    return scores
+
+
+# By method: LAC (Sadinle et al., 2019), APS (Romano et al., 2020) without its randomisation, and RAPS (Angelopoulos et
+# al., 2021), which adds a penalty for every rank.
+METHODS = {
+    "lac": _least_mass,
+    "aps": _mass_from_top,
+    "raps": lambda distributions: _mass_from_top(distributions, 0.1),
+}
+
+
+def nonconformity(distributions: np.ndarray, method: str) -> np.ndarray:
+    """Distributions (M, N) to how little each label fits (M, N): one minus its probability, or the mass down to it."""
+    return METHODS[method](np.asarray(distributions, np.float64))
+
+
+def in_prediction_set(distributions: np.ndarray, method: str, thresholds: np.ndarray) -> np.ndarray:
+    """(M, N) bool: labels whose nonconformity is at most the threshold (N,) of their class, and the one on top."""
+    top = np.arange(distributions.shape[-1]) == distributions.argmax(-1)[:, None]
+    return (nonconformity(distributions, method) <= thresholds) | top
+
+
+def load_reliability(folder: str | Path, labels: Sequence[str]) -> Reliability | None:
+    """
+    What the reliability.json of a checkpoint's folder says; None without one, or for one of other weights, which is
+    said in the log.
+
+    Args:
+        labels: the model's class names in order.
+
+    Raises:
+        ValueError: the file is none of ours; in one sentence.
+    """
+    file = Path(folder) / RELIABILITY_FILE
+    if not file.is_file():
+        return None
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        reliability = from_dict(entries)
+        if reliability.labels != tuple(labels):
+            raise ValueError("its labels are not the model's")
+        weights = entries["weights_sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
+    fitted = file.with_name(WEIGHTS_FILE)
+    if not fitted.is_file() or weights != file_digest(fitted):
+        logger.warning("%s was fitted to other weights and is not used: train/fit_reliability.py makes it anew", file)
+        return None
+    return reliability
+
+
+def write_reliability(folder: str | Path, reliability: Reliability, measured: Mapping[str, Any] | None = None):
+    """
+    Write the reliability.json of a folder's weights.
+
+    Args:
+        measured: how it was fitted and checked, which goes into the file for people.
+    """
+    digest = file_digest(Path(folder) / WEIGHTS_FILE)
+    entries = reliability.to_dict() | {"weights_sha256": digest} | ({"measured": measured} if measured else {})
+    write_text(Path(folder) / RELIABILITY_FILE, json.dumps(entries) + "\n")
+
+
+def from_dict(entries: Mapping[str, Any]) -> Reliability:
+    """
+    The other way round than `Reliability.to_dict`.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: entries are missing, or are not what they have to be.
+    """
+    if entries["version"] != VERSION:
+        raise ValueError(f"its version is not {VERSION}")
+    labels = tuple(entries["labels"])
+    if not (labels and all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels)):
+        raise ValueError("its labels are no list of different names")
+    maps = entries["expected_accuracy"]
+    if not set(maps["by_class"]) <= set(labels):
+        raise ValueError("it maps classes that are not among its labels")
+    sets = entries["prediction_sets"]
+    if sets["method"] not in METHODS:
+        raise ValueError(f"its prediction sets are none of {', '.join(METHODS)}")
+    thresholds = {float(level): _numbers(values, (len(labels),)) for level, values in sets["thresholds"].items()}
+    if tuple(thresholds) != LEVELS:
+        raise ValueError(f"its prediction sets are not for the levels {LEVELS}")
+    answerability = entries["answerability"]
+    return Reliability(
+        labels=labels,
+        accuracy=_accuracy_map(maps["all"]),
+        accuracy_by_class={label: _accuracy_map(curve) for label, curve in maps["by_class"].items()},
+        accuracy_of_poor=None if maps["poor"] is None else _accuracy_map(maps["poor"]),
+        method=sets["method"],
+        thresholds=thresholds,
+        answerability=None if answerability is None else _answerability(answerability),
+    )
+
+
+def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
+    confidence = _numbers(entries["confidence"], (None,))
+    curves = [_numbers(entries[name], confidence.shape) for name in ("accuracy", "low", "high")]
+    in_range = all(((values >= 0) & (values <= 1)).all() for values in (confidence, *curves))
+    accuracy, low, high = curves
+    if not in_range or (np.diff(confidence) <= 0).any() or (np.diff(accuracy) < 0).any():
+        raise ValueError("a map of accuracies does not rise from 0 to 1")
+    if (low > accuracy).any() or (accuracy > high).any():
+        raise ValueError("an accuracy lies outside of its interval")
+    return AccuracyMap(confidence, *curves)
+
+
+def _answerability(entries: Mapping[str, Any]) -> Answerability:
+    parts = tuple(entries["parts"])
+    mean = _numbers(entries["mean"], (None,))
+    hidden_bias = _numbers(entries["hidden_bias"], (None,))
+    scale = _numbers(entries["scale"], mean.shape)
+    if not all(isinstance(part, str) for part in parts) or len(parts) >= len(mean) or (scale <= 0).any():
+        raise ValueError("the features of its answerability are impossible")
+    return Answerability(
+        parts=parts,
+        mean=mean,
+        scale=scale,
+        hidden_weights=_numbers(entries["hidden_weights"], hidden_bias.shape + mean.shape),
+        hidden_bias=hidden_bias,
+        output_weights=_numbers(entries["output_weights"], hidden_bias.shape),
+        output_bias=float(_numbers(entries["output_bias"], ())),
+        threshold=float(_numbers(entries["threshold"], ())),
+        clear_from=float(_numbers(entries["clear_from"], ())),
+    )
+
+
+def _numbers(values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Nested lists as an array of this shape, None standing for any length but 0; raises ValueError."""
+    array = np.array(values)
+    fits = array.ndim == len(shape) and all(n == m or (m is None and n > 0) for n, m in zip(array.shape, shape))
+    if not fits or array.dtype.kind not in "if" or not (abs(array) <= LARGEST).all():  # NaN is not, either
+        raise ValueError(f"it holds no {'number' if not shape else 'numbers'} where there have to be some")
+    return array.astype(np.float64)
+
+
+def _lists(value: AccuracyMap | Answerability) -> dict[str, Any]:
+    found = vars(value).items()
+    return {name: entry.tolist() if isinstance(entry, np.ndarray) else entry for name, entry in found}
