@@ -138,10 +138,7 @@ def what_was_chosen(metrics: dict, results: dict) -> str | None:
     """What the images that were measured on had been used to choose, None for nothing."""
     if metrics["split"] != validation_split(results["args"]):
         return None
-    chosen = [] if results["args"].get("keep") == "last" else ["the best epoch"]
-    if "averaged" in results or "slimmed" in results:
-        chosen.append("what was done to the weights after the training")
-    return " and ".join(chosen) or None
+    return None if results["args"].get("keep") == "last" else "the best epoch"
 
 
 def evaluation_command(metrics: dict, name: str) -> str:
