@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ from grefel_hf.reliability import load_reliability
 from grefel_hf.runtime.networks import Network, create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError
 from grefel_train.data.loading import load_face_data
+from grefel_train.evaluation.certainty import measure_certainty
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
 from grefel_train.evaluation.gallery import write_gallery
 from grefel_train.evaluation.images import (
@@ -99,6 +101,7 @@ from grefel_train.evaluation.material import Material
 from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.hub.public_records import public_record
+from grefel_train.reliability.seen import look
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
