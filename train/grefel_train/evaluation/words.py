@@ -54,10 +54,10 @@ def may_be_chance(bounds: list[float] | None) -> bool:
     return bool(bounds) and bounds[0] <= 0 <= bounds[1]
 
 
-def environment(autoescape: bool) -> Environment:
-    """Of the templates beside this file, with figures in words as filters."""
+def environment(autoescape: bool, *folders: Path) -> Environment:
+    """Of the templates beside this file and in other folders, with figures in words as filters."""
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", *folders]),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
