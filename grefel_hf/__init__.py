@@ -3,50 +3,45 @@ GReFEL for the Hugging Face world: facial expression recognition with reliabilit
 
 Importing the package registers its classes, so that `AutoModel`, `AutoModelForImageClassification`,
 `AutoImageProcessor`, `pipeline("image-classification")` for face crops and
-`pipeline("facial-expression-recognition")` for photos load its checkpoints without `trust_remote_code`. transformers
-takes classes only, not their names, so the network is imported at once; the rest when it is asked for.
+`pipeline("facial-expression-recognition")` for photos load its checkpoints without `trust_remote_code`. It imports
+neither transformers nor PyTorch: its names come when they are asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
-from transformers.pipelines import PIPELINE_REGISTRY
-
-from .model.configuration_grefel import GReFELConfig
-from .model.image_processing_grefel import GReFELImageProcessor, GReFELImageProcessorTorchvision
-from .model.modeling_grefel import (
-    GReFELForImageClassification,
-    GReFELImageClassifierOutput,
-    GReFELModel,
-    GReFELModelOutput,
-    GReFELPreTrainedModel,
-)
-from .pipeline_grefel import TASK, FacialExpressionPipeline
+from .registration import register_when_needed
 from .version import __version__
 
 if TYPE_CHECKING:
     from .faces.face import DetectorUnavailableError
     from .faces.photos import PhotoError
+    from .model.configuration_grefel import GReFELConfig
+    from .model.image_processing_grefel import GReFELImageProcessor, GReFELImageProcessorTorchvision
+    from .model.modeling_grefel import (
+        GReFELForImageClassification,
+        GReFELImageClassifierOutput,
+        GReFELModel,
+        GReFELModelOutput,
+        GReFELPreTrainedModel,
+    )
+    from .pipeline_grefel import FacialExpressionPipeline
     from .predictor import FacialExpressionPredictor, PhotoFailure
     from .results import FacePrediction, PhotoPrediction, faces_table
-
-AutoConfig.register("grefel", GReFELConfig, exist_ok=True)
-AutoModel.register(GReFELConfig, GReFELModel, exist_ok=True)
-AutoModelForImageClassification.register(GReFELConfig, GReFELForImageClassification, exist_ok=True)
-AutoImageProcessor.register(
-    GReFELConfig,
-    image_processor_classes={"pil": GReFELImageProcessor, "torchvision": GReFELImageProcessorTorchvision},
-    exist_ok=True,
-)
-PIPELINE_REGISTRY.register_pipeline(
-    TASK, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"
-)
 
 _MODULES = {
     "DetectorUnavailableError": ".faces.face",
     "FacePrediction": ".results",
+    "FacialExpressionPipeline": ".pipeline_grefel",
     "FacialExpressionPredictor": ".predictor",
+    "GReFELConfig": ".model.configuration_grefel",
+    "GReFELForImageClassification": ".model.modeling_grefel",
+    "GReFELImageClassifierOutput": ".model.modeling_grefel",
+    "GReFELImageProcessor": ".model.image_processing_grefel",
+    "GReFELImageProcessorTorchvision": ".model.image_processing_grefel",
+    "GReFELModel": ".model.modeling_grefel",
+    "GReFELModelOutput": ".model.modeling_grefel",
+    "GReFELPreTrainedModel": ".model.modeling_grefel",
     "PhotoError": ".faces.photos",
     "PhotoFailure": ".predictor",
     "PhotoPrediction": ".results",
@@ -83,3 +78,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+register_when_needed()

@@ -8,6 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_file(path: Path):
+    """Raises OSError, with what to do, where a file of this name cannot be made for want of its folder."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: make the folder {path.parent} first.")
+
+
+def check_folder(path: Path):
+    """Raises OSError, with what to do, where a folder of this name cannot be made because of a file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file and no folder: choose another name than {path}.")
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """

@@ -1,4 +1,8 @@
-"""What comes from the Hub: within a time limit in total, and from its cache where the Hub has no answer."""
+"""
+What comes from the Hub: within a time limit in total, and from its cache where the Hub has no answer.
+
+huggingface_hub is imported when it is asked for something: a folder on the disk needs none of it.
+"""
 
 import contextlib
 import json
@@ -9,9 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 logger = logging.getLogger("grefel_hf")
 
@@ -71,6 +72,8 @@ class _Place:
 
     def cached(self, revision: str | None) -> Path | None:
         """The cached version, if all that a checkpoint needs is there."""
+        from huggingface_hub import try_to_load_from_cache
+
         found = {
             file: try_to_load_from_cache(self.name, self._path(file), cache_dir=self.cache_dir, revision=revision)
             for file in (CONFIG_FILE, PROCESSOR_FILE, WEIGHTS_FILE, WEIGHTS_INDEX)
@@ -82,6 +85,8 @@ class _Place:
 
     def commit(self) -> str:
         """What the revision is at, from the Hub."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
         url = hf_hub_url(self.name, self._path(CONFIG_FILE), revision=self.revision)
         commit = get_hf_file_metadata(url, token=self.token, timeout=ANSWER_SECONDS / 2).commit_hash
         if not commit or not _COMMIT.fullmatch(commit):
@@ -90,6 +95,8 @@ class _Place:
 
     def fetch(self, commit: str) -> Path:
         """Everything at a commit."""
+        from huggingface_hub.errors import EntryNotFoundError
+
         folder = self._fetch(CONFIG_FILE, commit).parent
         self._fetch(PROCESSOR_FILE, commit)
         for file in (EVALUATION_FILE, RELIABILITY_FILE):
@@ -107,11 +114,15 @@ class _Place:
         return folder
 
     def _fetch(self, file: str, commit: str) -> Path:
+        from huggingface_hub import hf_hub_download
+
         options = {"revision": commit, "cache_dir": self.cache_dir, "token": self.token}
         return Path(hf_hub_download(self.name, self._path(file), etag_timeout=ANSWER_SECONDS, **options))
 
     def _note(self, commit: str, folder: Path):
         """hf_hub_download notes which commit a branch is at only where it is given the branch."""
+        from huggingface_hub import constants
+
         snapshot = next(parent for parent in folder.parents if parent.name == "snapshots")
         refs = snapshot.parent / "refs"
         ref = refs / (self.revision or constants.DEFAULT_REVISION)
@@ -148,6 +159,9 @@ def checkpoint_folder(
     """
     if Path(name).is_dir():
         return Path(name, subfolder)
+    from huggingface_hub import constants
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
     place = _Place(name, revision, subfolder.strip("/"), token, cache_dir)
     cached = place.cached(revision)
     if cached and (local_files_only or constants.HF_HUB_OFFLINE or _COMMIT.fullmatch(revision or "")):

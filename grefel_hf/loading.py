@@ -1,4 +1,4 @@
-"""Checkpoints: where the bundled one lies, loading one with the check that it is GReFEL's, and digests of them."""
+"""Loading a checkpoint with the check that it is GReFEL's, and the digest of what was loaded."""
 
 import hashlib
 import json
@@ -13,13 +13,12 @@ from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
-from .files import file_digest
-from .hub import CONFIG_FILE, PROCESSOR_FILE, WEIGHTS_FILE, checkpoint_folder
+from .checkpoint import BUNDLED_CHECKPOINT, checked_name  # noqa: F401
+from .hub import CONFIG_FILE, WEIGHTS_FILE, checkpoint_folder
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor
 from .model.modeling_grefel import GReFELForImageClassification
 
-BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "grefel-small"
 PLACE = ("revision", "subfolder", "token", "cache_dir", "local_files_only")  # of `checkpoint_folder`
 LONGEST_REASON = 300  # characters of an error that is passed on
 
@@ -85,14 +84,6 @@ def without_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def checked_name(name: str | Path | None) -> str:
-    """The name as text; raises FileNotFoundError for the path of a folder that does not exist."""
-    text = str(BUNDLED_CHECKPOINT if name is None else name)
-    if not Path(text).is_dir() and (name is None or text.startswith((".", "/", "~")) or text.count("/") > 1):
-        raise FileNotFoundError(f"The model folder {text} does not exist (and that is no Hub id, user/name).")
-    return text
-
-
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
     """Whatever transformers, safetensors, torch or json raise about a checkpoint becomes a ValueError of one line."""
@@ -123,7 +114,13 @@ def _without_load_report() -> Iterator[None]:
 
 
 def _read_config(name: str, folder: Path) -> GReFELConfig:
-    entries = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    if not (folder / CONFIG_FILE).is_file():
+        hint = f" Did you mean {Path(name) / 'best'}?" if (folder / "best" / CONFIG_FILE).is_file() else ""
+        raise FileNotFoundError(f"{name} holds no model: it has no {CONFIG_FILE}.{hint}")
+    try:
+        entries = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"its {CONFIG_FILE} is damaged ({error}).") from error
     model_type = entries.get("model_type") if isinstance(entries, dict) else None
     if model_type != GReFELConfig.model_type:
         raise ValueError(f"it holds a {model_type} model; GReFEL needs model_type {GReFELConfig.model_type}.")
@@ -177,18 +174,6 @@ def _check_answer(model: GReFELForImageClassification, processor: GReFELImagePro
         answer = model(pixel_values=pixel_values)
     if not (answer.logits.isfinite().all() and answer.primary_logits.isfinite().all()):
         raise ValueError("its answer to a grey image is no distribution: weights are damaged.")
-
-
-def weights_file_digest(folder: str | Path) -> str | None:
-    """sha256 of a folder's weights, which ties figures to what they were measured on; None where there are none."""
-    weights = Path(folder) / WEIGHTS_FILE
-    return file_digest(weights) if weights.exists() else None
-
-
-def checkpoint_digest(name: str | Path) -> str:
-    """sha256 of what a folder or Hub id predicts with: config, processor, weights. Raises OSError without them."""
-    folder = checkpoint_folder(str(name))
-    return file_digest(*(folder / file for file in (CONFIG_FILE, PROCESSOR_FILE, WEIGHTS_FILE)))
 
 
 def tensors_digest(model: GReFELForImageClassification) -> str:

@@ -1,8 +1,8 @@
 """ONNX Runtime on the CPU, for whatever runs a graph: the network, or the face detector."""
 
+import os
+import sys
 from pathlib import Path
-
-import torch
 
 INSTALL = "pip install onnx onnxruntime"
 
@@ -25,7 +25,7 @@ def cpu_session(graph: bytes | str | Path, spinning: bool = False):
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = num_threads()
     options.log_severity_level = 3  # errors
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -34,6 +34,14 @@ def cpu_session(graph: bytes | str | Path, spinning: bool = False):
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a type for each kind of damage
         raise ValueError(f"ONNX Runtime cannot read {graph_name(graph)}: {_first_line(error)}") from error
+
+
+def num_threads() -> int:
+    """PyTorch's, where it is imported; else what it would start with: OMP_NUM_THREADS, or the cores."""
+    if torch := sys.modules.get("torch"):
+        return torch.get_num_threads()
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1
 
 
 def import_onnxruntime():

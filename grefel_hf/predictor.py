@@ -7,22 +7,28 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from .bulk import overlapped
+from .checkpoint import checked_name
 from .faces.arrays import is_array
 from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
-from .hub import checkpoint_folder
-from .loading import checked_name, load_checkpoint
-from .reliability import RELIABILITY_FILE, Reliability, load_reliability
+from .hub import RELIABILITY_FILE, checkpoint_folder
+from .opening import labels_of, open_checkpoint
+from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
-from .runtime.networks import Network, TorchNetwork, create_network
+from .runtime.networks import Network, create_network
+
+if TYPE_CHECKING:
+    import torch
+
+    from .model.modeling_grefel import GReFELForImageClassification
 
 logger = logging.getLogger("grefel_hf")
 
@@ -51,11 +57,12 @@ class FacialExpressionPredictor:
             print(face.label, face.score)
 
     Args:
-        model: a GReFELForImageClassification.
+        model: a GReFELForImageClassification; None for one that `network` stands for, as `from_pretrained` may.
         processor: its image processor.
         detector: see `create_detector`.
         batch_size: faces per forward pass.
         network: what runs the model (see `create_network`); None for PyTorch.
+        labels: the class names in the model's order; None for those of its configuration.
         reliability: what was measured of the model's answers; None if nothing was.
         answer_all: give the top class even of crops that `reliability` says cannot be read, whose label is "cannot
             tell" otherwise.
@@ -67,11 +74,12 @@ class FacialExpressionPredictor:
 
     def __init__(
         self,
-        model,
+        model: "GReFELForImageClassification | None",
         processor,
         detector: FaceDetector,
         batch_size: int = 32,
         network: Network | None = None,
+        labels: Sequence[str] | None = None,
         *,
         reliability: Reliability | None = None,
         answer_all: bool = False,
@@ -79,15 +87,16 @@ class FacialExpressionPredictor:
     ):
         if answer_only is not None:
             _check_answer_only(answer_only, answer_all, reliability)
-        self.model = model.eval()
-        self.network = network or TorchNetwork(self.model)
-        self._made_of: dict[str, str | Path] = {}  # what `from_pretrained` made, by attribute, and of which name
+        self._model = model and model.eval()
+        self.network = network or create_network(self._model, "torch")
+        self._made_of: dict[str, Any] = {}  # what `from_pretrained` made, by attribute, and of what
+        self._opening: dict[str, Any] = {}  # what it opened
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
+        self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
         self.reliability = reliability
         self.answer_all, self.answer_only = answer_all, answer_only
-        self.labels = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
 
     @classmethod
     def from_pretrained(
@@ -95,13 +104,13 @@ class FacialExpressionPredictor:
         model: str | Path | None = None,
         *,
         detector: str = "auto",
-        device: str | torch.device = "cpu",
+        device: "str | torch.device" = "cpu",
         batch_size: int = 32,
         revision: str | None = None,
         runtime: str | Path = "auto",
         min_score: float | None = None,
         min_face: float = 0.0,
-        dtype: str | torch.dtype = "auto",
+        dtype: "str | torch.dtype" = "auto",
         subfolder: str = "",
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -111,6 +120,8 @@ class FacialExpressionPredictor:
     ) -> "FacialExpressionPredictor":
         """
         Load a model with its processor and a face detector.
+
+        Where the graph of its checkpoint is kept (see `create_network`), that runs without PyTorch being imported.
 
         Args:
             model: a folder or a Hub id; None for the checkpoint that comes with the package.
@@ -132,18 +143,25 @@ class FacialExpressionPredictor:
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
-        options = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
-        loaded, processor = load_checkpoint(model, dtype=dtype, local_files_only=local_files_only, **options)
-        loaded = loaded.to(found_device(device))
+        place = {"revision": revision, "subfolder": subfolder, "token": token, "cache_dir": cache_dir}
+        place["local_files_only"] = local_files_only
+        opened = open_checkpoint(model, runtime=runtime, device=device, dtype=dtype, **place)
         limits = {"min_score": min_score, "min_face": min_face}
         faces = create_detector(detector, **limits)
-        network = create_network(loaded, runtime)
-        folder = checkpoint_folder(checked_name(model), **options, local_files_only=True)  # as it is there now
-        names = [loaded.config.id2label[i] for i in range(loaded.config.num_labels)]
-        answering = {"reliability": load_reliability(folder, names), "answer_all": answer_all}
-        predictor = cls(loaded, processor, faces, batch_size, network, **answering, answer_only=answer_only)
+        folder = checkpoint_folder(checked_name(model), **place | {"local_files_only": True})  # as it is there now
+        answering = {"answer_all": answer_all, "answer_only": answer_only}
+        answering["reliability"] = load_reliability(folder, opened.labels)
+        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels, **answering)
+        predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
+
+    @property
+    def model(self) -> "GReFELForImageClassification":
+        """The model itself, which is loaded when it is asked for where a graph runs in its place."""
+        if self._model is None:
+            self._model = open_checkpoint(**(self._opening | {"runtime": "torch"})).model
+        return self._model
 
     def __getstate__(self) -> dict:
         """Detectors and sessions of ONNX Runtime cannot be pickled: they are made again."""
@@ -153,7 +171,10 @@ class FacialExpressionPredictor:
         self.__dict__.update(state)
         if self._made_of:
             self.detector = create_detector(**self._made_of["detector"])
-            self.network = create_network(self.model, self._made_of["network"])
+            if self._model is None:
+                self.network = open_checkpoint(**self._opening).network
+            else:
+                self.network = create_network(self._model, self._made_of["network"])
 
     def __call__(
         self, photos: PhotoSource | Iterable[PhotoSource], *, channel_order: str | None = None
@@ -305,21 +326,6 @@ def looks_blue(crops: list[Image.Image]) -> bool:
 def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
     one = str | bytes | bytearray | memoryview | dict | Image.Image
     return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
-
-
-def found_device(device: str | torch.device) -> torch.device:
-    """
-    The device; for "auto" an accelerator if there is one.
-
-    Raises:
-        ValueError: PyTorch has no such device here.
-    """
-    if device == "auto":
-        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"the device {device} cannot be used: {str(error).partition(chr(10))[0]}") from error
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,14 +1,16 @@
 """What the predictor returns: typed results for photos and faces, as plain Python values and as tables."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from .model.reliability_balancing import CONFIDENCE_EPSILON
+from .model.epsilons import CONFIDENCE_EPSILON
 from .reliability import CANNOT_TELL, SET_LEVEL, Reliability
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The parts of an answer in the order in which the model makes them: distributions, each with a confidence (Eq. 10).
 PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
@@ -80,9 +82,7 @@ class FacePrediction:
     @property
     def is_answerable(self) -> bool | None:
         """Whether this is a face that can be read; None where the checkpoint does not say."""
-        if self.reliability is None or self.answerability is None:
-            return None
-        return self.answerability >= self.reliability.answerability.threshold
+        return None if self.reliability is None else self.reliability.is_answerable(self.answerability)
 
     @property
     def expected_accuracy(self) -> float | None:
@@ -115,7 +115,8 @@ class FacePrediction:
         return self.reliability is not None and self.is_answerable is not False
 
     def _expected(self) -> tuple[float, float, float]:
-        return self.reliability.expected_accuracy(self.top_label, self.confidences["corrected"])
+        confidence = self.confidences["corrected"]
+        return self.reliability.expected_accuracy(self.top_label, confidence, self.answerability)
 
     def distribution(self, name: str) -> dict[str, float] | None:
         """One of `PARTS` by class name; None where the model has no such part."""
@@ -193,15 +194,17 @@ class PhotoPrediction:
             "notes": list(self.notes),
         }
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> "pd.DataFrame":
         """One row per face; columns as in `faces_table`."""
         return faces_table([self])
 
 
-def faces_table(photos: list[PhotoPrediction]) -> pd.DataFrame:
+def faces_table(photos: list[PhotoPrediction]) -> "pd.DataFrame":
     """
     One row per face of all photos: source, face (number from 1) and `face_columns`, also where there is no face.
     """
+    import pandas as pd
+
     rows = [
         {"source": photo.source, "face": number} | face_row(face)
         for photo in photos

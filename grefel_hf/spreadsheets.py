@@ -1,8 +1,9 @@
 """Text in CSV files: a spreadsheet must not take a name for a formula."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARK = "'"  # which spreadsheets take for "this is text"
@@ -18,6 +19,6 @@ def from_cell(text: str) -> str:
     return text[1:] if text.startswith(_MARK) and text.lstrip(_MARK).startswith(_FORMULA) else text
 
 
-def csv_text(table: pd.DataFrame) -> str:
+def csv_text(table: "pd.DataFrame") -> str:
     """A table without its index."""
     return table.apply(lambda column: column.map(as_cell)).to_csv(index=False)

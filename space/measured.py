@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.hub import EVALUATION_FILE, checkpoint_folder
-from grefel_hf.loading import BUNDLED_CHECKPOINT
 
 
 def load_evaluation(model: str | None) -> dict[str, Any]:

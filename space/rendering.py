@@ -6,8 +6,10 @@ from typing import Any
 import gradio as gr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from grefel_hf.plurals import counted
+
 from . import limits
-from .sentences import confidence_words, counted, percent
+from .sentences import confidence_words, percent
 
 
 def render(template: str, **values: Any) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.faces.photos import RAISE_THE_LIMIT
+from grefel_hf.plurals import counted
 from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, could_be, right_in_100
 
@@ -211,11 +212,6 @@ def faces_found(photo: PhotoPrediction) -> str:
         return "No face found"
     most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """ "1 face", "2 faces"."""
-    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:

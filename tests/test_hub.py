@@ -9,8 +9,9 @@ import pytest
 from huggingface_hub import constants
 
 from grefel_hf import hub
+from grefel_hf.checkpoint import checkpoint_digest
 from grefel_hf.hub import HubTimeoutError, checkpoint_folder, in_time
-from grefel_hf.loading import checkpoint_digest, load_checkpoint
+from grefel_hf.loading import load_checkpoint
 from tests.helpers.hub_server import Repository, git_id, running_hub
 
 COMMIT = "0123456789" * 4

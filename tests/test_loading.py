@@ -86,7 +86,7 @@ DAMAGES = {
     "a label of a terminal's escapes": (config(id2label={0: "\x1b[2J", 1: "b", 2: "c"}), "text of at most"),
     "a label that is a list": (config(id2label={0: ["a"], 1: "b", 2: "c"}), "id2label"),
     "a config that is a list": (lambda folder: (folder / "config.json").write_text("[1]"), "holds a None model"),
-    "a config that is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "cannot be loaded"),
+    "a config that is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json is damaged"),
     "code of a stranger": (config(model_type="evil", auto_map={"AutoConfig": "evil.Evil"}), "holds a evil model"),
 }
 

@@ -13,8 +13,8 @@ from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification, pipeline
 
 from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor, PhotoError, PhotoFailure, faces_table
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.faces.detection import NoDetector
-from grefel_hf.loading import BUNDLED_CHECKPOINT
 from grefel_hf.results import DISTRIBUTIONS, face_columns
 
 

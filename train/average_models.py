@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_hf.files import write_text
-from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_hf.loading import load_checkpoint
 from grefel_train.run.saving import save_model
 
 

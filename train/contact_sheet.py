@@ -12,19 +12,9 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
-import torch
-from huggingface_hub.errors import StrictDataclassError
-
-from grefel_train.data.augmentation import FaceAugmentation
-from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
-from grefel_train.data.dataset import FaceDataset, to_unit_range
-from grefel_train.data.loading import load_face_data
-from grefel_train.data.samplers import DataRefinementSampler
-from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.run.arguments import build_parser
-from grefel_train.run.build import build_config, build_processor
 from grefel_train.run.recipe import parse_with_recipe
 
 
@@ -44,6 +34,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from huggingface_hub.errors import StrictDataclassError
+
+from grefel_hf.files import check_file
+from grefel_train.data.augmentation import build_augmentation
+from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
+from grefel_train.data.dataset import FaceDataset, to_unit_range
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.samplers import DataRefinementSampler
+from grefel_train.data.splits import class_ids, training_target_column
+from grefel_train.run.build import build_config, build_processor
+
+
 def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:
     """Indices of `count` random images in the order of their classes, about as many of each class."""
     per_class = math.ceil(count / len(np.unique(labels)))
@@ -53,11 +60,12 @@ def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:
 
 def main(args: argparse.Namespace):
     try:
+        check_file(Path(args.output))
         data = load_face_data(args, splits=("train",), label_map=args.label_map)
         config = build_config(args, data.label_names, None)
         processor = build_processor(args, config)
         side = args.side or config.image_size
-        augment = FaceAugmentation(side, args.augmentation_strength)
+        augment = build_augmentation(args, side)
         labels = class_ids(data.train)
         chosen = some_of_each_class(labels, args.faces, args.seed)
         column = training_target_column(data.train)

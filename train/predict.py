@@ -18,24 +18,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
-from datasets import Dataset, Image
-from tqdm.auto import tqdm
-from transformers.utils.logging import disable_progress_bar
-
-from grefel_hf import DetectorUnavailableError
 from grefel_hf.faces.detection import DETECTORS, create_detector
-from grefel_hf.loading import checkpoint_digest, load_checkpoint
 from grefel_train.data.arguments import add_source_arguments
-from grefel_train.data.columns import find_image_column, with_images
-from grefel_train.data.dataset import BadImageError
-from grefel_train.data.sources import load_source
 from grefel_train.flags import FlagParser
-from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
-from grefel_train.prediction.predictor import PartPredictor
-
-START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -64,6 +49,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from datasets import Dataset, Image
+from tqdm.auto import tqdm
+from transformers.utils.logging import disable_progress_bar
+
+from grefel_hf import DetectorUnavailableError
+from grefel_hf.checkpoint import checkpoint_digest
+from grefel_hf.files import check_folder
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.plurals import counted
+from grefel_train.data.columns import find_image_column, with_images
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.sources import load_source
+from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
+from grefel_train.prediction.predictor import PartPredictor
+
+START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def main(args: argparse.Namespace):
@@ -96,6 +104,7 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     """
     disable_progress_bar()
     torch.set_num_threads(args.num_threads)
+    check_folder(args.output_dir)
     with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
         data, column = load_images(args)
     model, processor = load_checkpoint(args.model)
@@ -117,7 +126,7 @@ def predict(args: argparse.Namespace, accelerator: Accelerator):
     for part in tqdm(mine, desc="parts", disable=not accelerator.is_main_process):
         parts.write(part, predictor.table(parts.rows(part)))
     if not parts.missing():  # the last process sees that
-        print(f"All {len(data)} rows are in {args.output_dir}, {len(parts)} file{'s' * (len(parts) != 1)}.")
+        print(f"All {len(data)} rows are in {args.output_dir}, {counted(len(parts), 'file')}.")
 
 
 def load_images(args: argparse.Namespace) -> tuple[Dataset, str]:

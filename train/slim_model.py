@@ -29,8 +29,9 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_hf.files import write_text
-from grefel_hf.loading import load_checkpoint, weights_file_digest
+from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.modeling_grefel import GReFELMLP
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range

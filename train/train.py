@@ -22,6 +22,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from grefel_train.flags import Scope
+from grefel_train.run import arguments
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return arguments.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 import transformers
 import yaml
@@ -31,14 +42,13 @@ from datasets import IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from grefel_hf.files import restore_folder, write_text
+from grefel_hf.files import check_folder, restore_folder, write_text
+from grefel_hf.plurals import counted
 from grefel_train.data.dataset import BadImageError
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
 from grefel_train.data.loading import FaceData, load_face_data
-from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
-from grefel_train.run import arguments
 from grefel_train.run.averages import WeightAverage
 from grefel_train.run.build import (
     build_config,
@@ -57,6 +67,7 @@ from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
 from grefel_train.run.output_dir import DISK_FULL, lock_folder
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import run_origin
+from grefel_train.run.rate_finder import find_rate, suggested_rate, table
 
 # What is wrong with the settings, the data or the disk, rather than with this program.
 START_ERRORS = (OSError, ValueError, SafetensorError, StrictDataclassError, PushError)
@@ -64,10 +75,6 @@ TRAINING_ERRORS = (OSError, BadImageError)
 ONE_PROCESS = """\
 Note: `accelerate launch --cpu --num_processes N` starts one process, unless it is given a hostfile of MPI. Several on a
 CPU: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N ..."""
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    return arguments.parse_args(__doc__, argv)
 
 
 def main(args: argparse.Namespace):
@@ -90,6 +97,9 @@ def main(args: argparse.Namespace):
         if args.model_name_or_path:
             accelerator.print(compare_classes(args, data.label_names))
         run = build_run(args, data, accelerator, output_dir, stop)
+        if args.find_learning_rate:
+            try_rates(run)
+            return leave(accelerator)
         origin = note_origin(run) if main_process else {}
         start_trackers(accelerator, args.project_name, recipe_of(args), run.progress.step)
     advice = f" --resume_from_checkpoint latest goes on from the last checkpoint in {output_dir}, if there is one."
@@ -169,6 +179,7 @@ def prepare_output_dir(args: argparse.Namespace, output_dir: Path, accelerator: 
     """
     lock = None
     if accelerator.is_main_process:
+        check_folder(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(output_dir)
         if args.overwrite_output_dir and not args.resume_from_checkpoint:
@@ -198,6 +209,8 @@ def build_run(
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
         raise ValueError("FSDP of version 1 is not supported: answer `accelerate config` with fsdp_version 2.")
+    if sharded and args.anchor_start != "random":
+        raise ValueError("--anchor_start: under FSDP no process has all anchors; leave it out.")
     streaming = isinstance(data.train, IterableDataset)
     config = build_config(args, data.label_names, class_weights(args, data.train, data.label_names))
     model = build_model(args, config)
@@ -255,16 +268,28 @@ def build_run(
     )
     if checkpoint:
         load_states(run, checkpoint)
-    images = "a stream of" if streaming else len(data.train)
-    measured = "no" if data.validation is None else len(data.validation)
+    images = "a stream of training images" if streaming else counted(len(data.train), "training image")
+    measured = counted(0 if data.validation is None else len(data.validation), "validation image")
     start = f"after {checkpoint}" if checkpoint else "from the beginning"
-    processes = f"{accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}"
-    accelerator.print(f"{images} training and {measured} validation images, {total_steps} steps, {processes}, {start}.")
+    processes = counted(accelerator.num_processes, "process", "processes")
+    accelerator.print(f"{images} and {measured}, {counted(total_steps, 'step')}, {processes}, {start}.")
+    if args.resume_from_checkpoint and not checkpoint:
+        accelerator.print(f"Note: there is no checkpoint in {output_dir} to go on from.")
     if accelerator.num_processes == 1 and "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ:
         print(ONE_PROCESS)
     if data.validation is None:
         accelerator.print(f"Without validation images nothing is measured: {output_dir / 'best'} is the latest model.")
     return run
+
+
+def try_rates(run: Run):
+    """What --find_learning_rate asks for instead of a run."""
+    rows, file = find_rate(run), run.output_dir / "learning_rates.csv"
+    rate = suggested_rate(rows)
+    if run.accelerator.is_main_process:
+        write_text(file, table(rows))
+        found = "the loss fell at no rate" if rate is None else f"they speak for --learning_rate {rate:.1g}"
+        print(f"The losses at {counted(len(rows), 'rate')} are in {file}; {found}.")
 
 
 def checkpoint_to_resume(args: argparse.Namespace, output_dir: Path) -> Path | None:

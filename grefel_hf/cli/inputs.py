@@ -46,6 +46,9 @@ def find_inputs(args: argparse.Namespace, messages: Console) -> Inputs:
             raise InputError("results of a video are written with --csv and --annotated")
         if named_kinds >= {PHOTO, VIDEO}:
             raise InputError("give photos and videos in separate runs")
+        if PHOTO in named_kinds:
+            photo = next(file for file, kind in found.files.items() if kind == PHOTO)
+            raise InputError(f"--annotated, --stride and --smoothing are for videos, and {photo} is not a video")
         wanted = {VIDEO, MOVING} | (named_kinds if for_videos else set())  # what is no video says so when it is opened
     else:
         wanted = {PHOTO, MOVING}

@@ -14,13 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..files import whole_file
+from ..files import check_file, whole_file
+from ..plurals import counted
 from ..predictor import FacialExpressionPredictor
+from ..reliability import CANNOT_TELL
 from ..spreadsheets import as_cell
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from ..video.reader import VideoError, VideoReader
 from ..video.writer import check_container, write_annotated
-from .photos import INTERRUPTED, counted
+from .photos import INTERRUPTED
 from .terminal import one_line, say, visible
 
 
@@ -68,6 +70,7 @@ def _copies(annotated: Path | None, files: list[Path]) -> dict[Path, Path]:
         return {}
     if len(files) == 1 and not annotated.is_dir():
         check_container(annotated)
+        check_file(annotated)
         return {files[0]: annotated}
     if annotated.exists() and not annotated.is_dir() or annotated.suffix:
         raise VideoError(f"{annotated} would hold the copies of {len(files)} videos: name a folder")
@@ -115,7 +118,7 @@ def _run_video(
 
 
 class Summary:
-    """For each person when they were seen, and their mean distribution."""
+    """For each person when they were seen, and their mean distribution over the frames that were answered."""
 
     def __init__(self, labels: tuple[str, ...]):
         self.labels = labels
@@ -131,6 +134,8 @@ class Summary:
         self.frames += 1
         for face in frame.faces:
             self.seconds.setdefault(face.person, [frame.time, frame.time])[1] = frame.time
+            if not face.face.is_answered:
+                continue
             self._sums[face.person] = self._sums.get(face.person, 0.0) + face.face.corrected
             self._counts[face.person] = self._counts.get(face.person, 0) + 1
 
@@ -140,9 +145,11 @@ class Summary:
         for column in ("person", "from", "to", "frames", "expressions, mean"):
             table.add_column(column, justify="right" if column != "expressions, mean" else "left")
         for person, (first, last) in self.seconds.items():
-            mean = self._sums[person] / self._counts[person]
-            top = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
-            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(self._counts[person]), Text(visible(top)))
+            top, count = CANNOT_TELL, self._counts.get(person, 0)
+            if count:
+                mean = self._sums[person] / count
+                top = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
+            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(count), Text(visible(top)))
         console.print(table)
 
 

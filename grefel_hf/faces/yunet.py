@@ -124,7 +124,8 @@ class YuNetDetector:
         found: list[Face] = []
         for left, top, right, bottom in self._tiles(*size):
             to_photo = np.array([[ratio[0], 0.0, left * ratio[0]], [0.0, ratio[1], top * ratio[1]]])
-            found += self._run(resized.crop((left, top, right, bottom)), to_photo)
+            tile = (left, top, right, bottom)
+            found += self._run(resized if tile == (0, 0, *size) else resized.crop(tile), to_photo)
         return found
 
     def _tiles(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -151,8 +152,7 @@ class YuNetDetector:
 
     def _run(self, image: Image.Image, to_photo: np.ndarray) -> list[Face]:
         """Faces of `image`, sent through the affine map (2, 3) to the photo; boxes keep their size in the turn."""
-        pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # RGB -> BGR
-        rows = self._network.run(pixels)
+        rows = self._network.run(image)
         step = math.sqrt(np.linalg.det(to_photo[:, :2]))
         faces = []
         for row in rows[np.isfinite(rows).all(axis=1)].astype(np.float64):  # (15,): x, y, w, h, five points, score

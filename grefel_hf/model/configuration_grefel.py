@@ -1,11 +1,10 @@
 """GReFEL model configuration."""
 
-from typing import Any
-
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from .remote_code import SavedWithCode, without_code_entries
+from .sizes import GREFEL_SIZES
 
 # Channels and strides of each image backbone's pyramid, and strides of the landmark backbone's (always MobileFaceNet,
 # whose channels `mobilefacenet_channels` sets).
@@ -17,19 +16,6 @@ PYRAMIDS = {
 
 LARGEST_WIDTH = 4  # of MobileNet v1
 ANCHOR_DISTANCES = ("euclidean", "cosine")
-
-# What differs from the defaults of `GReFELConfig`, which are grefel-small's.
-GREFEL_SIZES: dict[str, dict[str, Any]] = {
-    "small": {},
-    "base": {
-        "image_size": 224,
-        "image_backbone": "iresnet50",
-        "landmark_backbone_size": 112,
-        "window_sizes": (28, 14, 7),
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-    },
-}
 
 # The largest entries: a configuration of strangers must not ask for more memory than there is. "base" needs a quarter
 # of each at most.

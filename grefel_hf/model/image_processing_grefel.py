@@ -6,12 +6,14 @@ from PIL import Image
 from transformers.image_processing_backends import PilBackend, TorchvisionBackend
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
+from transformers.utils import logging
 
-from .pixels import to_8_bits, to_rgb
+from .pixels import LUMA, to_8_bits, to_grayscale, to_rgb
 from .remote_code import SavedWithCode, without_code_entries
 
-# ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+logger = logging.get_logger(__name__)
+
+WHITE_SHARE = 0.95  # of values at 255: more than a face crop has
 
 
 class GReFELImageProcessorKwargs(ImagesKwargs, total=False):
@@ -70,7 +72,7 @@ class GReFELImageProcessor(GReFELImageProcessing, PilBackend):
     def convert_to_rgb(self, image: Image.Image | np.ndarray, **kwargs) -> np.ndarray:
         """A picture (H, W) of any mode to (H, W, 3) uint8; of an array, deep integers become uint8, too."""
         if isinstance(image, Image.Image):
-            return np.asarray(to_rgb(image))
+            return warned_of_white(np.asarray(to_rgb(image)))
         if np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
             image = to_8_bits(image)
         return super().convert_to_rgb(image, **kwargs)
@@ -89,6 +91,7 @@ class GReFELImageProcessorTorchvision(GReFELImageProcessing, TorchvisionBackend)
         """An image of any kind to channels first, deep integers to uint8."""
         if do_convert_rgb and isinstance(image, Image.Image):
             image = to_rgb(image)
+            warned_of_white(np.asarray(image))
         elif isinstance(image, np.ndarray) and np.issubdtype(image.dtype, np.integer) and image.dtype != np.uint8:
             image = to_8_bits(image)
         return super().process_image(image, do_convert_rgb=do_convert_rgb, **kwargs)
@@ -101,19 +104,22 @@ class GReFELImageProcessorTorchvision(GReFELImageProcessing, TorchvisionBackend)
         return super()._preprocess(images, **kwargs)
 
 
+def warned_of_white(pixels: np.ndarray) -> np.ndarray:
+    """The uint8 pixels, with a warning where they look like a deep picture that somebody cut to 8 bits."""
+    if np.count_nonzero(pixels == 255) > WHITE_SHARE * pixels.size:
+        logger.warning_once(
+            "A picture came nearly all white: if its file has 16 bits, whoever made 8 of them cut it off, as "
+            'pipeline("image-classification") does. pipeline("facial-expression-recognition") with detector="none" '
+            "reads such face crops, and so does the image processor, given the picture as Pillow opens it."
+        )
+    return pixels
+
+
 def _to_grayscale_tensor(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """As `to_grayscale`."""
     luma = torch.tensordot(weights, image[:3].float(), dims=1)
     luma = luma if image.is_floating_point() else luma.round()
     return luma.to(image.dtype).expand(image.shape)
-
-
-def to_grayscale(image: np.ndarray) -> np.ndarray:
-    """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
-    luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
-    if np.issubdtype(image.dtype, np.integer):
-        luma = luma.round()
-    return np.broadcast_to(luma.astype(image.dtype), image.shape)
 
 
 __all__ = ["GReFELImageProcessor", "GReFELImageProcessorTorchvision"]

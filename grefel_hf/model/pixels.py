@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+# ITU-R BT.601 luma, which is also what Pillow's mode "L" is made by.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # What deep greyscale is scaled by: the smallest of these that holds its values. Cameras and scanners store 10, 12 or
 # 14 bits in files of 16.
 FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
@@ -45,3 +47,11 @@ def to_8_bits(values: np.ndarray) -> np.ndarray:
     else:
         full = next(scale for scale in FULL_SCALES if high <= scale)
     return np.round(values * (255.0 / full)).astype(np.uint8)
+
+
+def to_grayscale(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) with RGB first to (C, H, W) with channels that are all alike, of the same dtype."""
+    luma = np.tensordot(LUMA, image[:3].astype(np.float32), axes=1)  # (3, H, W) -> (H, W)
+    if np.issubdtype(image.dtype, np.integer):
+        luma = luma.round()
+    return np.broadcast_to(luma.astype(image.dtype), image.shape)

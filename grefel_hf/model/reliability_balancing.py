@@ -9,12 +9,7 @@ import math
 import torch
 from torch import nn
 
-# Added to every confidence before it becomes a weight: two uniform distributions have confidence 0 and would give 0/0.
-CONFIDENCE_EPSILON = 1e-6
-# Under the root of the distance, whose gradient at 0 is NaN otherwise.
-DISTANCE_EPSILON = 1e-12
-# Least probability that is put into a logarithm.
-PROBABILITY_EPSILON = 1e-8
+from .epsilons import CONFIDENCE_EPSILON, DISTANCE_EPSILON, PROBABILITY_EPSILON
 
 
 def confidence(distribution: torch.Tensor) -> torch.Tensor:
@@ -144,7 +139,7 @@ class GReFELAnchors(nn.Module):
         """Embeddings or anchors (..., D) as the distance sees them: all of length sqrt(D) for the cosine distance."""
         if self.distance == "euclidean":
             return points
-        return nn.functional.normalize(points, dim=-1) * points.shape[-1] ** 0.5
+        return nn.functional.normalize(points, dim=-1) * int(points.shape[-1]) ** 0.5
 
     def squared_distances(self, embedding: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D) to squared distances (B, N, K) by the config's measure."""

@@ -17,16 +17,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from ..predictor import FacialExpressionPredictor, PhotoFailure
+from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
 from .reader import Frame, VideoError, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Analysed frames in memory at once, and pixels of all frames that are.
 FRAMES_IN_FLIGHT = 16
@@ -49,8 +52,8 @@ class TrackedFace:
 
     @property
     def label(self) -> str:
-        """The smoothed distribution's top class."""
-        return self.face.labels[int(self.smoothed.argmax())]
+        """The smoothed distribution's top class; "cannot tell" where this frame's face got no answer."""
+        return self.face.labels[int(self.smoothed.argmax())] if self.face.is_answered else CANNOT_TELL
 
     @property
     def score(self) -> float:
@@ -195,8 +198,10 @@ def _between(frame: Frame, before: VideoFrame, after: VideoFrame) -> VideoFrame:
     return VideoFrame(frame.index, frame.time, before.labels, faces, False, frame.image)
 
 
-def timelines(frames: Iterable[VideoFrame]) -> pd.DataFrame:
+def timelines(frames: Iterable[VideoFrame]) -> "pd.DataFrame":
     """One row per analysed frame and person, columns as in `timeline_columns`, also where nobody was seen."""
+    import pandas as pd
+
     rows, labels = [], ()
     for frame in frames:
         rows += timeline_rows(frame)

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification
-from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.model.modeling_grefel import resize
+from grefel_hf.runtime.graph import export_module, inference_copy, onnx_graph
 from grefel_hf.runtime.int8 import quantize
 from grefel_hf.runtime.networks import create_network
-from grefel_hf.runtime.onnx_network import OnnxNetwork, export_module, inference_copy, onnx_graph
+from grefel_hf.runtime.onnx_network import OnnxNetwork
 from tests.benchmarks.measuring import race
 
 BATCHES = (1, 8, 32)

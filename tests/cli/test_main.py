@@ -162,8 +162,11 @@ def test_kinds_that_do_not_go_together(here, astronaut, astronaut_file, tmp_path
     assert "separate runs" in capsys.readouterr().err
     assert __main__.main([str(clip), "--json", str(tmp_path / "out.json")]) == 2
     assert "--csv and --annotated" in capsys.readouterr().err
+    assert __main__.main([str(clip), "--annotated", "out.gif"]) == 2
+    assert "out.gif must end with .mp4" in capsys.readouterr().err
     assert __main__.main([str(astronaut_file), "--stride", "2"]) == 2
-    assert "astronaut.png is not a video" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert "--stride and --smoothing are for videos" in errors and "astronaut.png is not a video" in errors
     astronaut.save(tmp_path / "photo.png")
     (tmp_path / "notes.txt").write_text("text")
     assert __main__.main([str(tmp_path)]) == 0
@@ -238,11 +241,13 @@ def test_ctrl_c_leaves_a_video_as_far_as_it_got(stopped, astronaut, tmp_path):
     ("arguments", "message"),
     [
         (["README.md", "--annotated", "out.mp4"], "README.md is not a video"),
-        (["README.md", "--annotated", "out.gif"], "out.gif must end with .mp4"),
         (["nowhere.jpg"], "nowhere.jpg"),
         (["README.md", "--model", "no/such/folder"], "no/such/folder"),
         (["README.md", "--runtime", "fastest"], "unknown runtime 'fastest': choose one of auto, torch"),
         (["README.md", "--runtime", "no.onnx"], "no.onnx does not exist"),
+        (["README.md", "--csv", "nowhere/out.csv"], "make the folder nowhere first"),
+        (["README.md", "--jsonl", "tests"], "tests is a folder: name a file in it"),
+        (["README.md", "--model", "tests"], "tests holds no model: it has no config.json."),
     ],
 )
 def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message, capsys, monkeypatch):

@@ -6,14 +6,19 @@ used: nothing of text generation and of export to other runtimes, and entries th
 """
 
 import importlib
+import json
+import os
 import sys
 import tarfile
 import tempfile
 import types
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import pytest
 import transformers
+from PIL import Image
 
 from tests.helpers import REPOSITORY
 
@@ -31,6 +36,64 @@ def common_tests(*names: str) -> list[types.ModuleType]:
     if PACKAGE not in sys.modules:
         _install()
     return [importlib.import_module(f"{PACKAGE}.{name}") for name in names]
+
+
+def pipeline_tests(models: Path, own: types.ModuleType, processors: dict[str, str]) -> type:
+    """
+    `PipelineTesterMixin`, for models in a folder instead of the Hub's, with the tests of the tasks that there are
+    `PipelineTests` of.
+
+    Args:
+        models: gets the list of models that the mixin reads; those of class C are to lie in MODEL_TYPE/C.
+        own: where the processors' classes are found.
+        processors: the class of the processor by that of the model.
+    """
+    summary = {name: {"tokenizer_classes": [], "processor_classes": [kind]} for name, kind in processors.items()}
+    (models / "reports").mkdir()
+    (models / "reports" / "tiny_model_summary.json").write_text(json.dumps(summary))
+    with (
+        mock.patch.dict(os.environ, TRANSFORMERS_TINY_MODEL_PATH=str(models)),
+        mock.patch("transformers.utils.direct_transformers_import", return_value=own),
+    ):
+        (module,) = common_tests("test_pipeline_mixin")
+    tasks = {tests.task: tests.__name__ for tests in PipelineTests.__subclasses__()}
+    module.pipeline_test_mapping = {task: {"test": f"{__name__}.{name}"} for task, name in tasks.items()}
+    mixin = module.PipelineTesterMixin
+    for name in [name for name in vars(mixin) if name.startswith("test_pipeline_")]:
+        if name.removeprefix("test_pipeline_").removesuffix("_fp16").replace("_", "-") not in tasks:
+            delattr(mixin, name)
+    return mixin
+
+
+class PipelineTests:
+    """Instead of transformers' own of a task, which the distribution lacks and whose images come from the Hub."""
+
+    task: str
+
+    def get_test_pipeline(self, model, tokenizer, image_processor, dtype):
+        pipe = transformers.pipeline(self.task, model=model, image_processor=image_processor, dtype=dtype)
+        noise = np.random.default_rng(0).integers(0, 256, (3, 50, 40, 3), dtype=np.uint8)
+        return pipe, [Image.fromarray(noise[0]), Image.fromarray(noise[1]).convert("L"), Image.fromarray(noise[2])]
+
+
+class ImageClassificationPipelineTests(PipelineTests):
+    task = "image-classification"
+
+    def run_pipeline_test(self, pipe, examples):
+        names = set(pipe.model.config.id2label.values())
+        answers = [pipe(examples[0]), *pipe(examples, batch_size=2)]
+        for answer in answers:
+            assert {row["label"] for row in answer} == names
+            assert abs(sum(row["score"] for row in answer) - 1) < 1e-2
+        assert len(answers) == 4 and len(pipe(examples[0], top_k=2)) == 2
+
+
+class ImageFeatureExtractionPipelineTests(PipelineTests):
+    task = "image-feature-extraction"
+
+    def run_pipeline_test(self, pipe, examples):
+        for features in (pipe(examples[0]), *pipe(examples, batch_size=2)):
+            assert np.isfinite(features).all() and np.shape(features)[-1] == pipe.model.config.hidden_size
 
 
 def _install():

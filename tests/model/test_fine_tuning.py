@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, Trainer, TrainingArguments
-from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 
 names = ["calm", "glad", "sad"]
 model = AutoModelForImageClassification.from_pretrained(

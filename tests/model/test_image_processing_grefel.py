@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.image_utils import load_image
+from transformers.utils import logging
 
 from grefel_hf import GReFELImageProcessor, GReFELImageProcessorTorchvision
 from grefel_hf.faces.photos import load_photo
@@ -61,6 +63,18 @@ def test_deep_greyscale_is_scaled_to_what_it_holds(most):
         assert torch.equal(pixels, expected)
     array = GReFELImageProcessor()(np.asarray(deep)[None], return_tensors="pt")["pixel_values"]
     assert torch.equal(array, pixels)
+
+
+def test_a_deep_picture_that_transformers_cut_to_white_is_warned_of(monkeypatch):
+    """Its pipelines do so before they call the image processor."""
+    logger = logging.get_logger("grefel_hf.model.image_processing_grefel")
+    warnings = []
+    monkeypatch.setattr(type(logger), "warning_once", lambda self, message: warnings.append(message), raising=False)
+    deep = Image.fromarray(np.linspace(3000, 65535, 64 * 64).reshape(64, 64).astype(np.uint16))
+    GReFELImageProcessor()(deep, return_tensors="pt")
+    assert not warnings
+    GReFELImageProcessor()(load_image(deep), return_tensors="pt")
+    assert len(warnings) == 1 and 'detector="none"' in warnings[0]
 
 
 def test_four_channels_pass_without_conversion():

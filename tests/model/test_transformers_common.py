@@ -1,11 +1,14 @@
 """transformers' own tests of models, configurations and image processors, run on ours."""
 
+import tempfile
 import unittest
+from pathlib import Path
 from unittest import mock
 
 import torch
 from transformers.utils import is_torchvision_available
 
+import grefel_hf
 from grefel_hf import (
     GReFELConfig,
     GReFELForImageClassification,
@@ -13,12 +16,17 @@ from grefel_hf import (
     GReFELImageProcessorTorchvision,
     GReFELModel,
 )
+from grefel_hf.model.image_processing_grefel import GReFELImageProcessorKwargs
 from tests.helpers.tiny import tiny_config
-from tests.helpers.transformers_tests import common_tests
+from tests.helpers.transformers_tests import common_tests, pipeline_tests
 
 modeling, configuration, image_processing = common_tests(
     "test_modeling_common", "test_configuration_common", "test_image_processing_common"
 )
+
+MODELS = tempfile.TemporaryDirectory(prefix="grefel-tiny-models-")
+PROCESSORS = dict.fromkeys(("GReFELModel", "GReFELForImageClassification"), "GReFELImageProcessor")
+PipelineTesterMixin = pipeline_tests(Path(MODELS.name), grefel_hf, PROCESSORS)
 
 
 class GReFELModelTester:
@@ -98,6 +106,42 @@ class GReFELImageProcessingTester(image_processing.ImageProcessingTester):
 class GReFELImageProcessingTest(image_processing.ImageProcessingTestMixin, unittest.TestCase):
     image_processor_tester_class = GReFELImageProcessingTester
 
+    @unittest.skip("takes a picture from the Hub; test_image_processing_grefel.py compares both on others")
+    def test_backends_equivalence(self):
+        pass
+
+    def test_valid_kwargs_set(self):
+        """transformers looks for a class named after each processor; ours share one."""
+        for processor in IMAGE_PROCESSORS.values():
+            self.assertIs(processor.valid_kwargs, GReFELImageProcessorKwargs)
+
     @unittest.skipUnless(is_torchvision_available(), "needs torchvision, which is no requirement of the package")
     def test_new_models_require_torchvision_backend(self):
         super().test_new_models_require_torchvision_backend()
+
+
+class GReFELPipelineTest(PipelineTesterMixin, unittest.TestCase):
+    pipeline_model_mapping = {
+        "image-classification": GReFELForImageClassification,
+        "image-feature-extraction": GReFELModel,
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        config = GReFELModelTester(None).get_config()
+        size = {"height": config.image_size, "width": config.image_size}
+        for model_class in cls.pipeline_model_mapping.values():
+            folder = Path(MODELS.name, config.model_type, model_class.__name__)
+            model_class(config).save_pretrained(folder)
+            GReFELImageProcessor(size=size).save_pretrained(folder)
+
+    def skipTest(self, reason: str):
+        """The mixin skips models that it cannot load, which would be a failure here."""
+        self.fail(reason)
+
+    def test_pipeline_image_feature_extraction(self):
+        """transformers asks for timm here, which this model does without."""
+        self.run_task_tests(task="image-feature-extraction")
+
+    def test_pipeline_image_feature_extraction_fp16(self):
+        self.run_task_tests(task="image-feature-extraction", dtype="float16")

@@ -1,5 +1,7 @@
 """Flags say of themselves how far they reach."""
 
+import pytest
+
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.arguments import secret_options, within
 from train import parse_args
@@ -23,3 +25,14 @@ def test_arguments_of_train_by_how_far_they_reach():
     assert {"output_dir", "resume_from_checkpoint", "config"} <= start.keys() - machine.keys()
     assert given.keys() - start.keys() == {"hub_token"} and secret_options() == ["--hub_token"]
     assert within({"a_flag_of_old": 1}, Scope.WEIGHTS) == {"a_flag_of_old": 1}
+
+
+def test_a_wrong_flag_is_told_in_two_lines_with_the_one_that_was_meant(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_args(["--output_dir", "out", "--lerning_rate", "3"])
+    said = capsys.readouterr().err
+    assert "--lerning_rate 3 (did you mean --learning_rate?)" in said and len(said.splitlines()) == 2
+    with pytest.raises(SystemExit, match="2"):
+        parse_args(["--output_dir", "out", "--seed", "many"])
+    said = capsys.readouterr().err
+    assert "--seed" in said and "many" in said and len(said.splitlines()) == 2

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import write_readme_figures as readme_section
-from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from tests.helpers import REPOSITORY
 from write_readme_figures import END, START, parse_args, replaced, section
 

@@ -1,7 +1,9 @@
 """The parser of the scripts: flags that say of themselves how far what they are given reaches."""
 
 import argparse
+import difflib
 import enum
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -42,6 +44,20 @@ class FlagParser(argparse.ArgumentParser):
 
         group.add_argument = add_argument
         return group
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None):
+        """That of argparse, which says of an unknown flag which known one was meant."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [option for flag in self.flags.values() for option in flag.option_strings]
+            meant = [f"{near[0]}?" for word in unknown if (near := difflib.get_close_matches(word, known, 1))]
+            hint = f" (did you mean {' '.join(meant)})" if meant else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found
+
+    def error(self, message: str):
+        """Without the list of all flags, under which the message is not seen."""
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help lists the flags.\n")
 
     def noted(self, flag: argparse.Action, scope: Scope) -> argparse.Action:
         self.flags[flag.dest], self.scopes[flag.dest] = flag, scope

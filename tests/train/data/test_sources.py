@@ -95,14 +95,14 @@ def test_places_where_there_is_nothing(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "faces.txt").touch()
     for flags, error, message in [
-        ([], ValueError, "one of --dataset_name, --train_dir and --dataset_dir"),
+        ([], ValueError, "one of --dataset_name, --dataset_dir, --train_dir .or --validation_dir."),
         (["--dataset_name", "x", "--train_dir", "y"], ValueError, "one of --dataset_name"),
         (["--dataset_format", "jaffe", "--dataset_name", "x"], ValueError, "--dataset_format needs --dataset_dir"),
         (["--train_dir", tmp_path / "none"], OSError, "--train_dir .*none is no folder"),
         (["--train_dir", tmp_path / "empty"], OSError, "empty has no files"),
         (["--train_dir", tmp_path / "flat"], ValueError, "flat has no folders of classes: put the images"),
         (["--dataset_name", tmp_path / "none"], OSError, "there is no such file or folder"),
-        (["--dataset_name", "user/none"], OSError, "no such file or folder, and the Hub gives no such dataset"),
+        (["--dataset_name", "user/none"], OSError, "no such file or folder, and the Hub cannot be reached"),
         (["--dataset_name", "none.parquet"], OSError, "there is no such file or folder"),
         (["--dataset_name", tmp_path / "faces.txt"], ValueError, "files of data end with .parquet"),
         (["--dataset_dir", tmp_path / "none"], OSError, "none does not exist.* FER\\+ is asked for at https:"),
@@ -204,3 +204,13 @@ def test_a_label_map_renames_merges_and_leaves_out(tmp_path):
     data = load(*save(tmp_path, faces(votes)), "--label_names", "a", "b", "none", label_map=["none=", "b=a", "a=c"])
     assert data.label_names == ("c", "a")
     assert data.train["distribution"] == [[1, 0], [0.5, 0.5]]
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("datasets.config.HF_ENDPOINT", "http://127.0.0.1:9")
+    for switch in ("huggingface_hub.constants.HF_HUB_OFFLINE", "datasets.config.HF_HUB_OFFLINE"):
+        monkeypatch.setattr(switch, False)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waited for another try"))
+    with pytest.raises(OSError, match="no such file or folder, and the Hub cannot be reached"):
+        load("--dataset_name", "user/faces")

@@ -9,7 +9,7 @@ import scipy.spatial
 import scipy.stats
 import torch
 
-from grefel_train.evaluation.bootstrap import intervals, resampled_rows
+from grefel_train.evaluation.bootstrap import intervals, resampled_rows, wilson_interval
 
 
 def test_intervals_are_those_of_the_binomial():
@@ -37,3 +37,10 @@ def test_clusters_are_drawn_as_a_whole():
 def test_an_interval_leaves_out_resamples_without_the_figure():
     found = intervals(lambda rows: {"some": math.nan if 0 in rows else 1.0, "none": math.nan}, 5, 0, 50)
     assert found["some"] == [1.0, 1.0] and np.isnan(found["none"]).all()
+
+
+def test_of_few_draws_that_are_all_alike_the_interval_is_wide():
+    assert wilson_interval(0, 4) == pytest.approx([0, 0.4899], abs=1e-4)
+    assert wilson_interval(4, 4) == pytest.approx([0.5101, 1], abs=1e-4)
+    assert wilson_interval(320, 400) == pytest.approx([0.758, 0.836], abs=1e-3)
+    assert np.isnan(wilson_interval(0, 0)).all()

@@ -81,3 +81,8 @@ def test_numbers():
 def test_confidence_that_tells_nothing_is_not_praised():
     summary = SUMMARY | {"accuracy": 0.417, "accuracy_at_coverage_80": 0.4}
     assert reliability_points({"summary": summary})[2].startswith("**It does not know when it is unsure**")
+
+
+def test_one_is_no_plural():
+    words = " ".join(reliability_points({"summary": SUMMARY | {"mended": 1, "spoilt": 1, "labels_changed": 1}}))
+    assert "1 answer: 1 error mended, 1 right answer spoilt." in words

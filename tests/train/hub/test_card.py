@@ -1,15 +1,18 @@
 """A card says what was measured on these very weights, and no more."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from PIL import Image
 
-from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
-from grefel_train.hub.card import model_card, read_results
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, weights_file_digest
+from grefel_train.hub.card import model_card, read_results, what_was_chosen
+from grefel_train.hub.pictures import write_pictures
 from tests.helpers.trained_run import results, write_run
 
 
@@ -96,6 +99,15 @@ def test_an_evaluation_goes_before_the_runs_figures(best):
     assert "evaluate.py --model user/grefel" in card
 
 
+def test_the_command_names_the_data_that_was_measured():
+    metrics = read("evaluation.json")
+    recorded = "train/evaluate.py --model=runs/best --validation_dir 'my faces' --output out.json --label_map a=b"
+    metrics["made_with"]["command"] = recorded
+    card = model_card(BUNDLED_CHECKPOINT, metrics, None, hub_id="user/grefel")
+    kept = "--validation_dir 'my faces' --label_map a=b"
+    assert f"\n    python train/evaluate.py --model user/grefel {kept} --output_dir OUT\n" in card
+
+
 CALIBRATION = {
     "samples": 1234,
     "scales": {"primary": 1.5, "geometric": 1.25, "attentive": 1.0},
@@ -129,7 +141,8 @@ def test_later_stages_are_told_with_their_figures(best, tmp_path):
     run = {**results(), "calibration": CALIBRATION}
     run["args"] = {**run["args"], "model_name_or_path": "some/start"}
     card = words(model_card(folder, None, run))
-    assert "1,234 images of the training split that were kept out of training" in card and "0.100 to 0.020" in card
+    assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
+    assert "0.100 to 0.020" in card
     assert "weights that some/start had" in card
     assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
 
@@ -150,7 +163,7 @@ def test_data_sets_and_their_terms(best, arguments, kind, terms):
     assert {key[0] for key in measured(card)} == {kind}
     assert terms in words(card.split("## Licence and data")[1])
     metadata = yaml.safe_load(card.split("---\n")[1])
-    assert metadata.get("datasets") == (["user/faces"] if kind == "user/faces" else None)
+    assert metadata.get("datasets") == (None if kind in ("local", "imagefolder") else [kind])
     assert "license" not in metadata
 
 
@@ -166,13 +179,74 @@ def test_slimming_after_the_run_is_told(best):
     assert "num_hidden_layers 2 to 1, intermediate_size 1024 to 512" in text and "8,000 training images" in text
 
 
+@pytest.mark.parametrize(
+    ("keep", "later", "chosen"),
+    [
+        ("best", {}, "the best epoch"),
+        ("last", {}, None),
+        ("best", {"averaged": []}, "the best epoch and what was done to the weights after the training"),
+        ("last", {"slimmed": {}}, "what was done to the weights after the training"),
+    ],
+)
+def test_what_the_measured_images_had_chosen_is_told(keep, later, chosen):
+    arguments = {"validation_split": None, "validation_groups": None, "keep": keep}
+    assert what_was_chosen({"split": "validation"}, {"args": arguments, **later}) == chosen
+    assert what_was_chosen({"split": "test"}, {"args": arguments, **later}) is None
+
+
 def test_training_is_told_as_it_was(best):
     run = {**results(ema_decay=0.0), "uncommitted_changes": True, "command": "train/train.py --seed 7"}
     text = words(model_card(best, None, run))
-    assert "`accelerate launch train/train.py --seed 7`" in text
+    assert "`train/train.py --seed 7`" in text
     assert "from commit 0123456789ab with uncommitted changes" in text
     assert "averaged over steps" not in text
     assert "averaged over steps" in words(model_card(best, None, results(ema_decay=0.9)))
+
+
+def test_numbers_go_with_their_nouns(best):
+    text = words(model_card(best, None, {**results(max_train_steps=1), "seconds": 20.4}))
+    assert "1 step planned" in text and ", 20 seconds, " in text
+    assert "1 epoch planned" in words(model_card(best, None, results(num_train_epochs=1)))
+
+
+def test_the_type_of_a_folder_of_images_is_not_its_name(best):
+    metrics = {**read("evaluation.json"), "dataset": "my faces", "protocol": None}
+    metrics |= {"weights_sha256": weights_file_digest(best)}
+    assert {key[0] for key in measured(model_card(best, metrics, None))} == {"local"}
+
+
+def test_links_are_there_where_they_are_known(best):
+    links = {"repository": "https://example.org/code", "space": "user/page"}
+    card = model_card(best, None, None, hub_id="user/grefel", **links)
+    assert (
+        "[Code](https://example.org/code), and a [page that runs it](https://huggingface.co/spaces/user/page)." in card
+    )
+    assert "spaces/" not in model_card(best, None, None) and "[Code]" not in model_card(best, None, None)
+    assert "A [page that runs it](" in model_card(best, None, None, space="user/page")
+
+
+def test_the_pictures_that_a_card_shows_are_made(best, tmp_path):
+    card = model_card(best, None, None)
+    write_pictures(tmp_path)
+    shown = re.findall(r"!\[.*\]\((.*)\)", card)
+    widget = [entry["src"] for entry in yaml.safe_load(card.split("---\n")[1])["widget"]]
+    assert shown and widget and {*shown, *widget} == {file.name for file in tmp_path.iterdir()}
+    for file in tmp_path.iterdir():
+        assert min(Image.open(file).size) > 100 and file.stat().st_size < 30_000
+    for name in shown:  # those of the bundled card are today's
+        bundled, drawn = (Image.open(folder / name).convert("RGB") for folder in (BUNDLED_CHECKPOINT, tmp_path))
+        assert bundled == drawn
+
+
+def test_what_a_run_began_with_is_told(best):
+    files = {
+        name: {"name": f"weights/{name}.safetensors", "sha256": "0123456789abcdef"} for name in ("image_backbone",)
+    }
+    files["landmark_backbone"] = {"name": "runs/landmarks.safetensors", "sha256": "fedcba9876543210"}
+    text = words(model_card(best, None, {**results(), "starting_weights": files}))
+    assert "It began with the image backbone in weights/image_backbone.safetensors (sha256 0123456789ab)" in text
+    assert "and the landmark backbone in runs/landmarks.safetensors (sha256 fedcba987654)." in text
+    assert "It began with" not in model_card(best, None, results())
 
 
 def test_results_of_other_programs_are_refused(tmp_path):

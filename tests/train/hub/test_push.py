@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 import push_to_hub
-from grefel_hf.loading import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_train.hub.push import PushError, make_repository, push_model, push_space
 from tests.helpers import REPOSITORY
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, running_hub
@@ -68,6 +68,7 @@ def test_one_commit_has_everything_and_nothing_of_the_machine(hub, best):
         *("config.json", "model.safetensors", "preprocessor_config.json", "README.md"),
         *("modeling_grefel.py", "configuration_grefel.py", "image_processing_grefel.py", "losses.py"),
         *("all_results.json", "recipe.yaml", "training_log.jsonl"),
+        *("crop_rule.png", "example_face.jpg"),
     }
     assert not [path for path in files if "/" in path]  # remote code must be flat
     assert files["model.safetensors"] == (best / "model.safetensors").read_bytes()

@@ -113,7 +113,9 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
         read_checkpoint(folder, other)
     assert "arguments.learning_rate is 0.1 there and 0.2 here" in str(refused.value)
     assert "model.id2label.0 is 'anger' there and 'fear' here" in str(refused.value)
-    assert "start anew" in str(refused.value)
+    assert "with the settings in" in str(refused.value) and "recipe.yaml" in str(refused.value)
+    assert f"--model_name_or_path {tmp_path / 'best'}" in str(refused.value)
+    assert "start anew" not in str(refused.value)
 
 
 def test_a_run_is_prolonged_where_its_rates_allow_it(tmp_path):
@@ -124,7 +126,7 @@ def test_a_run_is_prolonged_where_its_rates_allow_it(tmp_path):
     with pytest.raises(CheckpointError, match="num_train_epochs is 2 there and 3 here. Its learning rates follow"):
         read_checkpoint(folder, longer)
     longer["arguments"]["learning_rate"] = 0.2
-    with pytest.raises(CheckpointError, match="run: arguments.learning_rate is 0.1 there and 0.2 here. There is no"):
+    with pytest.raises(CheckpointError, match="arguments.learning_rate is 0.1 there and 0.2 here. It goes on with"):
         read_checkpoint(folder, longer, prolonging=True)
 
 

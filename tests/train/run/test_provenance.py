@@ -6,8 +6,8 @@ import platform
 import pytest
 import torch
 
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, weights_file_digest
 from grefel_hf.files import file_digest
-from grefel_hf.loading import BUNDLED_CHECKPOINT, weights_file_digest
 from grefel_train.run.provenance import data_of, provenance, run_origin, starting_weights
 from train import parse_args
 

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 from datasets import Dataset, DatasetDict, IterableDataset, load_dataset, load_from_disk
+from huggingface_hub import constants, get_session
 
+from grefel_hf.hub import ANSWER_SECONDS, in_time
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
 from grefel_train.data.adapters.canonical import plain_errors
 from grefel_train.data.adapters.fer2013 import FILES as FER2013_FILES
@@ -51,7 +54,7 @@ def load_source(args: argparse.Namespace) -> FaceSource:
     """
     folders = args.train_dir or args.validation_dir
     if sum(map(bool, (args.dataset_name, folders, args.dataset_dir))) != 1:
-        raise ValueError("name the data with one of --dataset_name, --train_dir and --dataset_dir.")
+        raise ValueError("name the data with one of --dataset_name, --dataset_dir, --train_dir (or --validation_dir).")
     if args.dataset_format and not args.dataset_dir:
         raise ValueError("--dataset_format needs --dataset_dir, the folder of that set.")
     if args.streaming and args.dataset_dir:
@@ -189,11 +192,31 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
         if path.exists():
             splits = dict(load_dataset(str(path), args.dataset_config_name, streaming=args.streaming))
             return FaceSource(name, splits, root=path)
-        try:
-            return FaceSource(
-                name, dict(load_dataset(args.dataset_name, args.dataset_config_name, streaming=args.streaming))
-            )
-        except OSError as error:
-            raise OSError(
-                f"{name}: there is no such file or folder, and the Hub gives no such dataset: {error}"
-            ) from error
+        with cache_of_silent_hub() as silent:
+            try:
+                return FaceSource(
+                    name, dict(load_dataset(args.dataset_name, args.dataset_config_name, streaming=args.streaming))
+                )
+            except OSError as error:
+                reason = "the Hub cannot be reached" if silent else f"the Hub gives no such dataset: {error}"
+                raise OSError(f"{name}: there is no such file or folder, and {reason}.") from error
+
+
+@contextmanager
+def cache_of_silent_hub() -> Iterator[bool]:
+    """
+    Whether the Hub is silent; if so, `datasets` goes to its cache at once, which it would do after half a minute of
+    further tries.
+    """
+    offline = datasets.config.HF_HUB_OFFLINE
+    try:
+        if not offline:
+            in_time(lambda: get_session().head(constants.ENDPOINT), ANSWER_SECONDS)
+        silent = offline
+    except Exception:  # of httpx, or late
+        silent = True
+    try:
+        datasets.config.HF_HUB_OFFLINE = silent
+        yield silent
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline

@@ -1,9 +1,13 @@
-"""Percentile bootstrap: how far a figure would move if other images of the same kind had been drawn."""
+"""
+How far a figure would move if other images of the same kind had been drawn: percentile bootstrap, and Wilson's interval
+for shares of counts, where resamples of none (or all) of a few would never move.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from tqdm.auto import tqdm
 
 LEVEL = 0.95
@@ -56,3 +60,11 @@ def intervals(
         values = values[~np.isnan(values)]
         found[name] = np.percentile(values, tails).tolist() if len(values) else [np.nan, np.nan]
     return found
+
+
+def wilson_interval(hits: int, count: int) -> list[float]:
+    """[low, high], 95 %, of the chance of which `hits` of `count` independent draws speak; [NaN, NaN] for no draws."""
+    if not count:
+        return [np.nan, np.nan]
+    found = binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
+    return [float(found.low), float(found.high)]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from grefel_hf.model.reliability_balancing import confidence
-from grefel_train.evaluation.bootstrap import intervals
+from grefel_train.evaluation.bootstrap import intervals, wilson_interval
 from grefel_train.evaluation.metrics import classification_metrics, mean
 
 SMALL_GROUP = 100
@@ -57,6 +57,9 @@ def group_metrics(
     bounds = intervals(statistic, len(values), seed, resamples, clusters)
     for name in groups:
         groups[name]["intervals"] = {key: bounds[f"{name}/{key}"] for key in COMPARED if bounds}
+        if bounds and clusters is None:
+            count = groups[name]["samples"]
+            groups[name]["intervals"]["accuracy"] = wilson_interval(round(groups[name]["accuracy"] * count), count)
     gaps = {
         key: {"gap": groups[high][key] - groups[low][key], "lowest": low, "highest": high}
         | {"interval": bounds.get(f"gap/{key}")}

@@ -13,7 +13,7 @@ from grefel_hf.model.reliability_balancing import confidence
 from grefel_hf.results import ANSWERS
 from grefel_train.evaluation.agreement import agreement_metrics, metrics_by_agreement
 from grefel_train.evaluation.balancing import balancing_effect, mean_confidences
-from grefel_train.evaluation.bootstrap import intervals
+from grefel_train.evaluation.bootstrap import intervals, wilson_interval
 from grefel_train.evaluation.collect import Collected, canonical_order
 from grefel_train.evaluation.embedding_space import anchor_usage, cluster_scores
 from grefel_train.evaluation.groups import group_metrics
@@ -89,6 +89,8 @@ def view_metrics(
     for part, values in both.items():
         view[part] = all_metrics(values, labels)
         confusion = confusion_matrix(values, labels)
+        if bounds and clusters is None:  # single images are independent draws, frames of a video are not
+            bounds |= {f"{part}/{name}": interval for name, interval in share_intervals(confusion, names).items()}
         for figure, by_class in class_metrics(confusion).items():
             view[part][f"{figure}_by_class"] = dict(zip(names, by_class.tolist()))
         view[part]["confusion"] = confusion.tolist()
@@ -108,6 +110,13 @@ def view_metrics(
             k: bounds[f"difference/{k}"] for k in DIFFERENCES if f"difference/{k}" in bounds
         }
     return view
+
+
+def share_intervals(confusion: torch.Tensor, names: Sequence[str]) -> dict[str, list[float]]:
+    """Intervals of accuracy and of recall/CLASS, from counts (N, N)."""
+    hits, support = confusion.diag().tolist(), confusion.sum(1).tolist()
+    by_class = {f"recall/{name}": wilson_interval(*counts) for name, *counts in zip(names, hits, support)}
+    return {"accuracy": wilson_interval(sum(hits), sum(support))} | by_class
 
 
 def selective_tables(distributions: torch.Tensor, labels: torch.Tensor) -> dict[str, list]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from grefel_hf.plurals import counted
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
@@ -52,15 +54,15 @@ def may_be_chance(bounds: list[float] | None) -> bool:
     return bool(bounds) and bounds[0] <= 0 <= bounds[1]
 
 
-def environment(autoescape: bool) -> Environment:
-    """Of the templates beside this file, with figures in words as filters."""
+def environment(autoescape: bool, *folders: Path) -> Environment:
+    """Of the templates beside this file and in other folders, with figures in words as filters."""
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", *folders]),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    found.filters |= {f.__name__: f for f in (percent, points, decimal, between, sureness, may_be_chance)}
+    found.filters |= {f.__name__: f for f in (counted, percent, points, decimal, between, sureness, may_be_chance)}
     return found
 
 

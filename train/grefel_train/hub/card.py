@@ -6,20 +6,22 @@ Figures come from train/evaluate.py (its metrics.json, as evaluation.json) or el
 """
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from grefel_hf.loading import weights_file_digest
+from grefel_hf.checkpoint import weights_file_digest
 from grefel_train.data.adapters import ADAPTERS, title_of
 from grefel_train.evaluation.words import between, decimal, in_brackets, percent, reliability_points
+from grefel_train.hub import REPOSITORY
+from grefel_train.hub.pictures import CROP_RULE, EXAMPLE_FACE
 from grefel_train.hub.prose import FUNCTIONS, wrapped
 from grefel_train.hub.public_records import public_record
 from grefel_train.run.provenance import data_of, is_hub_id, read_json
 
-REPOSITORY = Path(__file__).parents[3]
 VIEWS = {"plain": "single view", "mirror_averaged": "averaged with the mirrored face"}
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -78,7 +80,8 @@ def check_evaluation(model: Path, metrics: dict):
 def evaluated_figures(model: Path, metrics: dict) -> Figures:
     check_evaluation(model, metrics)
     dataset, protocol = metrics["dataset"], metrics.get("protocol")
-    dataset_type = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), dataset)
+    short = next((key for key, adapter in ADAPTERS.items() if adapter.title == dataset), None)
+    dataset_type = short or (dataset if is_hub_id(dataset) else "local")
     views = {view: metrics[key] for key, view in VIEWS.items() if key in metrics}
     title = f"{dataset} ({protocol} protocol)" if protocol else dataset
     return Figures(views, dataset_type, title, metrics["split"])
@@ -131,6 +134,29 @@ def data_terms(results: dict) -> str:
     return " ".join([own, *(f"They went on from weights trained on other data: {terms}" for terms in earlier)])
 
 
+def what_was_chosen(metrics: dict, results: dict) -> str | None:
+    """What the images that were measured on had been used to choose, None for nothing."""
+    if metrics["split"] != validation_split(results["args"]):
+        return None
+    chosen = [] if results["args"].get("keep") == "last" else ["the best epoch"]
+    if "averaged" in results or "slimmed" in results:
+        chosen.append("what was done to the weights after the training")
+    return " and ".join(chosen) or None
+
+
+def evaluation_command(metrics: dict, name: str) -> str:
+    """The command that measured the figures, for the checkpoint by the name it has here; the report goes to OUT."""
+    words = iter(shlex.split(metrics["made_with"]["command"])[1:])
+    kept = []
+    for word in words:
+        flag, _, value = word.partition("=")
+        if flag not in ("--model", "--output", "--output_dir"):
+            kept.append(word)
+        elif not value:
+            next(words)
+    return shlex.join(["python", "train/evaluate.py", "--model", name, *kept, "--output_dir", "OUT"])
+
+
 def metadata(title: str, figures: Figures | None, results: dict | None, license: str | None) -> ModelCardData:
     """The card's YAML; the model-index holds measured figures or is not there."""
     kinds = (
@@ -151,7 +177,8 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         for kind, label, key in kinds
         if figures is not None
     ]
-    trained_on = training_dataset(results["args"])[0] if results else ""
+    trained_on = [*data_before(results), training_dataset(results["args"])[0]] if results else []
+    named = [name for name in dict.fromkeys(trained_on) if name in ADAPTERS or is_hub_id(name)]
     start = (results or {}).get("args", {}).get("model_name_or_path") or ""
     return ModelCardData(
         license=license,
@@ -159,18 +186,25 @@ def metadata(title: str, figures: Figures | None, results: dict | None, license:
         library_name="transformers",
         pipeline_tag="image-classification",
         tags=["facial-expression-recognition", "grefel"],
-        datasets=[trained_on] if is_hub_id(trained_on) else None,
+        datasets=named or None,
         metrics=[kind for kind, *_ in kinds[:2]] if evaluations else None,
         model_name=title if evaluations else None,  # the name of the model-index
         eval_results=evaluations or None,
+        widget=[{"src": EXAMPLE_FACE, "example_title": "Eileen Collins (NASA, public domain)"}],
     )
 
 
 def model_card(
-    model: Path, metrics: dict | None, results: dict | None, hub_id: str | None = None, license: str | None = None
+    model: Path,
+    metrics: dict | None,
+    results: dict | None,
+    hub_id: str | None = None,
+    license: str | None = None,
+    repository: str | None = None,
+    space: str | None = None,
 ) -> str:
     """
-    The card's text.
+    The card's text, which shows the pictures of `write_pictures`.
 
     Args:
         model: the checkpoint's folder; landmarks.json in it is the report of train/train_landmarks.py.
@@ -178,6 +212,8 @@ def model_card(
         results: all_results.json of train/train.py.
         hub_id: where the checkpoint goes on the Hub; the card then says how to load it from there.
         license: the Hub's name of the weights' licence.
+        repository: address of the code.
+        space: user/name of a Space that runs the model.
 
     Raises:
         ValueError: the figures were measured on other weights.
@@ -197,16 +233,18 @@ def model_card(
         title=title,
         name=name,
         hub_id=hub_id,
+        code=repository,
+        space=space,
+        crop_rule=CROP_RULE,
         names=[labels[key] for key in sorted(labels, key=int)],
         figures=figures,
         half_precision=in_half_precision(model / "model.safetensors"),
         table=metric_table(figures) if figures else None,
         metrics=metrics,
+        command=evaluation_command(metrics, name) if metrics else None,
         points=reliability_points(metrics) if metrics else None,
         keeps_last=keeps_last,
-        chose_best_epoch=(
-            metrics and results and not keeps_last and metrics["split"] == validation_split(results["args"])
-        ),
+        chosen=what_was_chosen(metrics, results) if metrics and results else None,
         results=results,
         trained_on=trained_on,
         trained_on_title=trained_on_title,

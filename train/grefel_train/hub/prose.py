@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from grefel_hf.plurals import counted
 from grefel_train.evaluation.words import percent
 
 WIDTH = 118
@@ -18,8 +19,19 @@ def paragraph(caller: Callable[[], str]) -> str:
     return " ".join(caller().split())
 
 
+def lasted(seconds: float) -> str:
+    """In minutes, or in seconds where those would be few."""
+    return counted(round(seconds / 60), "minute") if seconds >= 120 else counted(round(seconds), "second")
+
+
 # What templates may call.
-FUNCTIONS = {"paragraph": paragraph, "percent": percent, "thousands": "{:,}".format}
+FUNCTIONS = {
+    "counted": counted,
+    "lasted": lasted,
+    "paragraph": paragraph,
+    "percent": percent,
+    "thousands": "{:,}".format,
+}
 
 
 def rendered(template: Path, **values: Any) -> str:
@@ -27,7 +39,7 @@ def rendered(template: Path, **values: Any) -> str:
 
 
 def wrapped(markdown: str) -> str:
-    """Paragraphs and points of lists filled anew; headings, tables, code, front matter and HTML as they are."""
+    """Paragraphs and points of lists filled anew; the rest, which has its own lines or is one, as it is."""
     blocks = []
     for part in re.split(r"(^```.*?^```$)", markdown, flags=re.M | re.S):
         blocks += [part] if part.startswith("```") else map(wrapped_block, re.split(r"\n\s*?\n", part))
@@ -36,7 +48,7 @@ def wrapped(markdown: str) -> str:
 
 def wrapped_block(block: str) -> str:
     block = block.strip("\n")
-    if block.startswith(("#", "|", "    ", "---", "<")):
+    if block.startswith(("#", "|", "    ", "---", "<", "![")):
         return block
     if block.startswith("- "):
         points = re.split(r"\n(?=- )", block)

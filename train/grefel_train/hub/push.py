@@ -20,7 +20,11 @@ from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
-from grefel_train.hub.card import REPOSITORY, model_card, read_results
+from grefel_hf.hub import RELIABILITY_FILE
+from grefel_hf.reliability import load_reliability
+from grefel_train.hub import REPOSITORY
+from grefel_train.hub.card import model_card, read_results
+from grefel_train.hub.pictures import write_pictures
 from grefel_train.hub.prose import rendered
 from grefel_train.hub.public_records import public_log, public_record, recipe_text
 from grefel_train.run.provenance import read_json
@@ -28,7 +32,8 @@ from grefel_train.run.provenance import read_json
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = ["evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"]
+DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, "landmarks.json"]
+DESCRIPTIONS += ["all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/**/*.py")
 SPACE_README = Path(__file__).with_name("space.md")
@@ -47,12 +52,14 @@ def push_model(
     revision: str | None = None,
     create_pr: bool = False,
     run_dir: Path | None = None,
+    repository: str | None = None,
+    space: str | None = None,
 ) -> str:
     """
     Upload a checkpoint so that `AutoModel.from_pretrained(repo_id, trust_remote_code=True)` loads it anywhere.
 
-    The weights go up as they are, with config, processor, the code that defines them, evaluation.json and
-    landmarks.json where they are there, and a model card: README.md of the folder if there is one, else one written
+    The weights go up as they are, with config, processor, the code that defines them, evaluation.json, reliability.json
+    and landmarks.json where they are there, and a model card: README.md of the folder if there is one, else one written
     from measured figures.
 
     Args:
@@ -64,6 +71,7 @@ def push_model(
         create_pr: open a pull request to the main branch instead, for which no right to write is needed.
         run_dir: folder of the run of train.py, whose log, results and recipe go up too, without this machine's paths
             and without tokens (default: `folder`, which may have all_results.json).
+        repository, space: address of the code, and id of a Space with the page, for the card to link.
 
     Returns:
         Address of the repository, of its branch or of the pull request.
@@ -75,11 +83,13 @@ def push_model(
         raise PushError("A pull request goes to the main branch: leave out the revision or the pull request.")
     check_repo_id(repo_id)
     model, processor = load_checkpoint(folder)
-    again = push_command(folder, repo_id, private=private, revision=revision, create_pr=create_pr, run_dir=run_dir)
+    options = {"private": private, "revision": revision, "create_pr": create_pr, "run_dir": run_dir}
+    again = push_command(folder, repo_id, repository=repository, space=space, **options)
     api = HfApi(token=token)
     with hub_errors(repo_id, again), tempfile.TemporaryDirectory() as staged:
         full_id = with_namespace(repo_id, api)
-        stage_model(Path(staged), model, processor, folder, full_id, run_dir or folder)
+        links = {"repository": repository, "space": space and with_namespace(space, api)}
+        stage_model(Path(staged), model, processor, folder, full_id, run_dir or folder, links)
         url = make_repository(full_id, token=token, private=private)
         if revision and not create_pr:
             api.create_branch(full_id, branch=revision, exist_ok=True)
@@ -164,13 +174,19 @@ def push_command(
     revision: str | None = None,
     create_pr: bool = False,
     run_dir: Path | None = None,
+    repository: str | None = None,
     space: str | None = None,
 ) -> str:
     """The command line, from the working folder, that pushes with these settings (and the token that is set up)."""
     script = os.path.relpath(Path(__file__).parents[2] / "push_to_hub.py")
     words = ["python", script, str(folder), repo_id]
     words += ["--private"] * private + ["--create_pr"] * create_pr
-    for flag, value in (("--revision", revision), ("--run_dir", run_dir), ("--space", space)):
+    for flag, value in (
+        ("--revision", revision),
+        ("--run_dir", run_dir),
+        ("--repository", repository),
+        ("--space", space),
+    ):
         words += [flag, str(value)] if value else []
     return shlex.join(words)
 
@@ -223,8 +239,14 @@ def stage_model(
     folder: Path,
     repo_id: str,
     run_dir: Path,
+    links: dict[str, str | None],
 ):
-    """Fill `staged` with all files of the repository. Raises PushError for records that do not fit the weights."""
+    """
+    Fill `staged` with all files of the repository; its card has the `links`.
+
+    Raises:
+        PushError: records do not fit the weights.
+    """
     model.save_pretrained(staged)  # with copies of the code
     processor.save_pretrained(staged)
     shutil.copyfile(folder / WEIGHTS, staged / WEIGHTS)  # byte for byte what was measured, often in half precision
@@ -234,12 +256,16 @@ def stage_model(
         for name, report in reports.items():
             if report is not None:
                 write_json(staged / name, public_record(report))
+        labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        if load_reliability(folder, labels) is not None:  # and not one of other weights
+            shutil.copyfile(folder / RELIABILITY_FILE, staged / RELIABILITY_FILE)
         if results is not None:
             write_json(staged / "all_results.json", public_record(results))
             (staged / "recipe.yaml").write_text(recipe_text(results))
         if (run_dir / "training_log.jsonl").exists():
             (staged / "training_log.jsonl").write_text(public_log(run_dir / "training_log.jsonl"))
-        card = model_card(staged, reports["evaluation.json"], results, hub_id=repo_id)
+        write_pictures(staged)
+        card = model_card(staged, reports["evaluation.json"], results, hub_id=repo_id, **links)
     except ValueError as error:
         raise PushError(f"Cannot push {folder}: {one_line(error)}") from error
     written = folder / "README.md"

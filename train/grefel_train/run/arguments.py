@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grefel_hf.model.configuration_grefel import GREFEL_SIZES
+from grefel_hf.model.sizes import GREFEL_SIZES
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
@@ -143,6 +143,12 @@ def add_epoch_arguments(group):
         "--resize_size", type=at_least(1, int), help="Side to which training images are resized before the random crop."
     )
     add("--augmentation_strength", type=at_least(0, float), default=1.0)
+    add(
+        "--rand_augment",
+        type=at_least(1, int),
+        metavar="N",
+        help="N operations of RandAugment for each image, in place of the changes that were made for faces.",
+    )
     add("--mixup_alpha", type=at_least(0, float), default=0.0, help="Beta(alpha, alpha) of mixup; 0 is off.")
     add("--cutmix_alpha", type=at_least(0, float), default=0.0, help="The same of cutmix; with both, one per batch.")
     add("--label_smoothing", type=at_least(0, float), default=0.0)
@@ -172,6 +178,12 @@ def add_optimisation_arguments(group):
     add("--gradient_accumulation_steps", type=at_least(1, int), default=1)
     add("--optimizer", choices=("adamw", "adam"), default="adamw")
     add("--learning_rate", type=at_least(0, float), default=1.5e-3, help="Peak rate.")
+    add(
+        "--find_learning_rate",
+        scope=Scope.START,
+        action="store_true",
+        help="Instead of a run: up to 100 steps at growing rates, and the peak rate that their losses speak for.",
+    )
     add("--backbone_learning_rate", type=at_least(0, float), help="Peak rate of the image backbone, if it differs.")
     add(
         "--layer_decay",
@@ -185,6 +197,12 @@ def add_optimisation_arguments(group):
     add("--warmup_ratio", type=at_least(0, float), default=0.03, help="Share of the steps in which the rate rises.")
     add("--warmup_steps", "--num_warmup_steps", type=at_least(0, int), help="The same in steps; goes first.")
     add("--max_grad_norm", type=at_least(0, float), default=5.0, help="0 does not clip.")
+    add(
+        "--anchor_start",
+        choices=("random", "kmeans"),
+        default="random",
+        help="kmeans places the anchors among the embeddings after the first epoch, and dead ones anew after others.",
+    )
     add(
         "--ema_decay",
         type=at_least(0, float),
@@ -287,6 +305,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return "--label_sharpening 0 would make all labels alike; 1 leaves them as they are"
     if args.freeze_stages > 3:
         return f"--freeze_stages {args.freeze_stages}: the image backbone has 3 stages"
+    if args.find_learning_rate and (args.learning_rate == 0 or args.resume_from_checkpoint):
+        return "--find_learning_rate tries rates from the start, in the proportions of rates that are not 0"
     if args.class_weighting != "none" and args.model.get("class_weights") is not None:
         return "--class_weighting and --model.class_weights both set the weights of classes: give one of them"
     if args.keep == "last" and args.early_stopping_patience:
@@ -295,8 +315,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return "--refinement and --balance_power both choose what an epoch shows: give one of them"
     if args.streaming and args.max_train_steps is None:
         return "--streaming needs --max_train_steps: a stream does not tell how long an epoch is"
-    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map"):
-        if args.streaming and getattr(args, flag) not in (False, "none", []):
+    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map", "anchor_start"):
+        if args.streaming and getattr(args, flag) not in (False, "none", [], "random"):
             return f"--{flag} needs to know all labels beforehand, which --streaming does not"
     if args.streaming and args.lr_scheduler_type == EXPONENTIAL:
         return f"--lr_scheduler_type {EXPONENTIAL} counts epochs, and --streaming does not tell how long one is"

@@ -36,6 +36,10 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be resumed from; the message says why and what to do."""
 
 
+class OtherSettingsError(CheckpointError):
+    """A whole checkpoint of a run with other settings."""
+
+
 def checkpoints(output_dir: Path) -> list[Path]:
     """Checkpoint folders, oldest first."""
     found = [path for path in output_dir.glob(PREFIX + "*") if path.name.removeprefix(PREFIX).isdigit()]
@@ -120,7 +124,13 @@ def read_checkpoint(folder: Path, settings: dict[str, Any], prolonging: bool = F
     try:
         return checked_progress(folder, settings, prolonging)
     except CheckpointError as error:
-        raise CheckpointError(f"{error} {what_else(folder, settings, prolonging)}") from None
+        advice = offer_of_another(folder, settings, prolonging) or (
+            f"It goes on with the settings in {folder.parent / 'recipe.yaml'}; with others begin a run in an empty "
+            f"--output_dir, from its weights with --model_name_or_path {folder.parent / 'best'}."
+            if isinstance(error, OtherSettingsError)
+            else "There is no other of this run beside it: start anew in an empty --output_dir."
+        )
+        raise CheckpointError(f"{error} {advice}") from None
 
 
 def checked_progress(folder: Path, settings: dict[str, Any], prolonging: bool) -> dict[str, Any]:
@@ -150,12 +160,12 @@ def checked_progress(folder: Path, settings: dict[str, Any], prolonging: bool) -
     differences = differing(there, here)
     if differences:
         reason = f" {WHY_NOT_PROLONGED}" if planned and not prolonging else ""
-        raise CheckpointError(f"{folder} belongs to another run: {'; '.join(differences)}.{reason}")
+        raise OtherSettingsError(f"{folder} belongs to another run: {'; '.join(differences)}.{reason}")
     return state["progress"]
 
 
-def what_else(folder: Path, settings: dict[str, Any], prolonging: bool) -> str:
-    """The sentence that offers the newest usable checkpoint beside one that is not usable."""
+def offer_of_another(folder: Path, settings: dict[str, Any], prolonging: bool) -> str | None:
+    """The sentence that offers the newest usable checkpoint beside one that is not usable, if there is one."""
     for other in reversed(checkpoints(folder.parent)):
         if other.name == folder.name:
             continue
@@ -164,7 +174,7 @@ def what_else(folder: Path, settings: dict[str, Any], prolonging: bool) -> str:
         except CheckpointError:
             continue
         return f"{other.name} is whole and of this run: --resume_from_checkpoint {other} goes on from there."
-    return "There is no other of this run beside it: start anew in an empty --output_dir."
+    return None
 
 
 def describe(path: Path) -> dict[str, Any]:

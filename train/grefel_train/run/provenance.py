@@ -17,7 +17,7 @@ import torch
 from transformers.utils import cached_file
 
 from grefel_hf.files import file_digest, write_text
-from grefel_hf.loading import WEIGHTS_FILE
+from grefel_hf.hub import WEIGHTS_FILE
 from grefel_train.data.adapters import DEFAULT_FORMAT
 from grefel_train.data.sources import folder_title
 from grefel_train.run.arguments import secret_options
