@@ -45,6 +45,7 @@ const start = async () => {
   }
   stream.getVideoTracks()[0].onended = () => stop("The camera was switched off.");
   video.srcObject = stream;
+  sent = performance.now();
   await video.play();
   button.textContent = "Stop the camera";
   ends = said = "";
