@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -23,7 +23,6 @@ class Face:
         eyes: the eye on the left of the upright face, then the one on the right, as (x, y); None if not given.
         detector: name of the detector whose convention `box` follows (how much of the head it spans).
         turn: degrees, clockwise, by which the face stands turned in the photo: 0, 90, 180 or 270.
-        found: of a face that was measured after it was found, the box that it was found with.
     """
 
     box: Box
@@ -31,7 +30,6 @@ class Face:
     eyes: tuple[Point, Point] | None = None
     detector: str = "yunet"
     turn: int = 0
-    found: Box | None = field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> float:

@@ -27,7 +27,7 @@ def in_photo(face: Face, turn: int, size: tuple[int, int]) -> Face:
     (x, y), (other_x, other_y) = point(*face.box[:2]), point(*face.box[2:])
     box = (min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y))
     eyes = face.eyes and (point(*face.eyes[0]), point(*face.eyes[1]))
-    return replace(face, box=box, eyes=eyes, turn=turn, found=None)
+    return replace(face, box=box, eyes=eyes, turn=turn)
 
 
 def likely_turn(image: Image.Image, search: Callable[[Image.Image], list[Face]]) -> int | None:

@@ -80,13 +80,9 @@ class YuNetDetector:
         Where faces are that stood in about the same places in the frame before, measured as `detect` does, their scores
         as they were; None if one is not there any more or stands turned.
         """
-        measured = []
-        for before in faces:
-            face, certainty = self._measure(image, replace(before, box=before.found or before.box))
-            if before.turn or not certainty:
-                return None
-            measured.append(replace(face, found=_carried(face.found, before, face)))
-        return reading_order(measured) if len(without_overlaps(measured)) == len(measured) else None
+        measured = dict(self._measure(image, face) for face in faces)
+        seen = without_overlaps(face for face, certainty in measured.items() if certainty and not face.turn)
+        return reading_order(seen) if len(seen) == len(faces) else None
 
     def _upright_faces(self, image: Image.Image) -> dict[Face, float]:
         """The faces that are found without turning the photo, and how certain they are at the standard size."""
@@ -149,7 +145,7 @@ class YuNetDetector:
 
     def _measure(self, image: Image.Image, face: Face) -> tuple[Face, float]:
         """A face with the box and eyes that YuNet sees at the standard size, the score as it was; the score there."""
-        found, level, certainty = face.box, replace(face, eyes=None), 0.0
+        level, certainty = replace(face, eyes=None), 0.0
         for _ in range(2):
             to_photo = crop_transform(level, size=self.measure_canvas, geometry=self._canvas)
             seen = self._run(warp(image, to_photo, self.measure_canvas), to_photo)
@@ -157,7 +153,7 @@ class YuNetDetector:
             if not seen:
                 break
             best = max(seen, key=lambda other: other.score)
-            face = level = replace(best, score=face.score, found=found)
+            face = level = replace(best, score=face.score)
             certainty = max(certainty, best.score)
             if abs(face_roll(face) - _roll_of(to_photo)) < self.steady_roll:
                 break
@@ -181,13 +177,6 @@ def _spread(length: int, side: int, overlap: int) -> list[int]:
     """Starts of parts of `side` that cover `length`, evenly, each shared with the next by `overlap` at least."""
     parts = 1 if length <= side else math.ceil((length - overlap) / (side - overlap))
     return [round(index * (length - side) / (parts - 1)) if index else 0 for index in range(parts)]
-
-
-def _carried(box: Box, before: Face, after: Face) -> Box:
-    """A box that goes along with a face that moved and grew."""
-    growth = after.size / before.size
-    (x, y), (old_x, old_y) = (((b[0] + b[2]) / 2, (b[1] + b[3]) / 2) for b in (after.box, before.box))
-    return tuple(middle + growth * (side - old) for side, middle, old in zip(box, (x, y) * 2, (old_x, old_y) * 2))
 
 
 def _holds(box: Box, point: Point) -> bool:
