@@ -12,32 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
-    from space.private_folder import take_private_folder
-
-    take_private_folder()
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-gc.disable()  # searching what the imports below build for garbage, of which there is none, is a quarter of their time
-
-import gradio as gr  # noqa: E402
-from gradio.utils import get_upload_folder  # noqa: E402
-from starlette.middleware import Middleware  # noqa: E402
-from transformers.utils.logging import disable_progress_bar  # noqa: E402
-
-from grefel_hf import FacialExpressionPredictor  # noqa: E402
-from grefel_hf.checkpoint import BUNDLED_CHECKPOINT  # noqa: E402
-from grefel_hf.faces.detection import DETECTORS  # noqa: E402
-from space.api import mend_mcp_lists  # noqa: E402
-from space.guard import Guard, own_hosts  # noqa: E402
-from space.hardware import best_device  # noqa: E402
-from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
-from space.page import DELETE_CACHE, build_page  # noqa: E402
-from space.sessions import forget_sessions  # noqa: E402
-from space.sweeper import own_files, start_sweeping  # noqa: E402
-from space.theme import CSS, page_head, page_theme  # noqa: E402
-
-gc.freeze()
-gc.enable()
+from grefel_hf.faces.detection import DETECTORS
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -59,9 +34,36 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+    from space.private_folder import take_private_folder
+
+    take_private_folder()
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+gc.disable()  # searching what the imports below build for garbage, of which there is none, is a quarter of their time
+
+import gradio as gr  # noqa: E402
+from gradio.utils import get_upload_folder  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+
+from grefel_hf import FacialExpressionPredictor  # noqa: E402
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT  # noqa: E402
+from space.api import mend_mcp_lists  # noqa: E402
+from space.guard import Guard, own_hosts  # noqa: E402
+from space.hardware import best_device  # noqa: E402
+from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
+from space.page import DELETE_CACHE, build_page  # noqa: E402
+from space.sessions import forget_sessions  # noqa: E402
+from space.sweeper import own_files, start_sweeping  # noqa: E402
+from space.theme import CSS, page_head, page_theme  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+
 def load_predictor(model: str | None, detector: str) -> FacialExpressionPredictor:
     """The predictor on the best device; a model or detector that cannot be had ends the program with one sentence."""
-    disable_progress_bar()  # transformers shows one for every model it loads
     try:
         return FacialExpressionPredictor.from_pretrained(model, detector=detector, device=best_device())
     except Exception as error:  # transformers, safetensors and huggingface_hub raise many types

@@ -72,6 +72,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"what runs the network: {', '.join(RUNTIMES)} or a file of export_onnx (default: auto, the fastest)",
     )
     parser.add_argument("--device", default="cpu", help="where the network runs, or 'auto' (default: cpu)")
+    answers = parser.add_mutually_exclusive_group()
+    answers.add_argument(
+        "--answer_only",
+        type=float,
+        metavar="SHARE",
+        help="'cannot tell' where fewer than this share of such answers were right: 0.9 for 90 in 100",
+    )
+    answers.add_argument("--answer_all", action="store_true", help="a label even for what does not look like a face")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -102,6 +110,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--stride is at least 1, --smoothing at least 0")
     if not (args.min_score is None or 0 < args.min_score < 1):
         parser.error("--min_score lies between 0 and 1")
+    if not (args.answer_only is None or 0 < args.answer_only <= 1):
+        parser.error("--answer_only is above 0 and at most 1: 0.9 for answers that were right 90 times in 100")
     if not 0 < args.max_megapixels < float("inf"):
         parser.error("--max_megapixels is above 0")
     return args
@@ -140,6 +150,8 @@ def run(args: argparse.Namespace, messages: Console) -> int:
             device=args.device,
             min_score=args.min_score,
             min_face=args.min_face,
+            answer_all=args.answer_all,
+            answer_only=args.answer_only,
         )
     except (ValueError, OnnxUnavailableError, GraphMismatchError) as error:  # no GReFEL model, no such runtime
         raise OSError(str(error)) from error

@@ -2,6 +2,7 @@
 
 ORANGE, SKY_BLUE, GREEN, YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
 BLUE, VERMILLION, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#8b919c"
+NO_ANSWER = "#767b85"
 
 # Data sets name the same class differently.
 _COLOURS = {
@@ -36,3 +37,8 @@ def class_colours(labels: tuple[str, ...]) -> dict[str, str]:
     free = [colour for colour in _ALL if colour not in colours.values()] or list(_ALL)
     colours |= {label: free[index % len(free)] for index, label in enumerate(others)}
     return colours
+
+
+def answer_colour(labels: tuple[str, ...], answer: str) -> str:
+    """The colour of a label, grey for an answer that is none of them: "cannot tell"."""
+    return class_colours(labels).get(answer, NO_ANSWER)

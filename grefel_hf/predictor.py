@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -19,9 +19,9 @@ from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
-from .hub import checkpoint_folder
+from .hub import RELIABILITY_FILE, checkpoint_folder
 from .opening import labels_of, open_checkpoint
-from .reliability import RELIABILITY_FILE, Reliability, load_reliability
+from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
 from .runtime.networks import Network, create_network
 
@@ -94,9 +94,9 @@ class FacialExpressionPredictor:
         self.processor = processor
         self.detector = detector
         self.batch_size = batch_size
+        self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
         self.reliability = reliability
         self.answer_all, self.answer_only = answer_all, answer_only
-        self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
 
     @classmethod
     def from_pretrained(
@@ -149,17 +149,9 @@ class FacialExpressionPredictor:
         limits = {"min_score": min_score, "min_face": min_face}
         faces = create_detector(detector, **limits)
         folder = checkpoint_folder(checked_name(model), **place | {"local_files_only": True})  # as it is there now
-        predictor = cls(
-            opened.model,
-            opened.processor,
-            faces,
-            batch_size,
-            opened.network,
-            opened.labels,
-            reliability=load_reliability(folder, opened.labels),
-            answer_all=answer_all,
-            answer_only=answer_only,
-        )
+        answering = {"answer_all": answer_all, "answer_only": answer_only}
+        answering["reliability"] = load_reliability(folder, opened.labels)
+        predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels, **answering)
         predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
         return predictor
@@ -216,6 +208,7 @@ class FacialExpressionPredictor:
         in_flight: int = PHOTOS_IN_FLIGHT,
         channel_order: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        detector: FaceDetector | None = None,
     ) -> Iterator[PhotoPrediction | PhotoFailure]:
         """
         Results one by one, in order, in constant memory; a photo that cannot be read gives a `PhotoFailure`.
@@ -227,9 +220,11 @@ class FacialExpressionPredictor:
             keep_crops: with False the faces have no `crop`: for results that are kept by the thousand.
             in_flight: photos at most that are taken from `photos` and whose results are not out yet.
             channel_order, max_pixels: see `read_photo`.
+            detector: another than the predictor's, which is given one photo after the other.
         """
-        find = partial(self._find, channel_order=channel_order, max_pixels=max_pixels)
-        found = overlapped(find, photos, ahead=in_flight - in_flight // 2)
+        detect = (detector or self.detector).detect
+        find = partial(self._find, detect=detect, channel_order=channel_order, max_pixels=max_pixels)
+        found = overlapped(find, photos, ahead=in_flight - in_flight // 2, workers=1 if detector else None)
         with contextlib.closing(found):
             for chunk in self._chunks_of_faces(found, max(1, in_flight // 2)):
                 outputs = iter(self._run([crop for item in chunk for crop in _crops(item)]))
@@ -248,13 +243,19 @@ class FacialExpressionPredictor:
         if chunk:
             yield chunk
 
-    def _find(self, source: PhotoSource, channel_order: str | None, max_pixels: int) -> "Found":
+    def _find(
+        self,
+        source: PhotoSource,
+        detect: Callable[[Image.Image], list[Face]],
+        channel_order: str | None,
+        max_pixels: int,
+    ) -> "Found":
         name = source_name(source)
         try:
             photo = read_photo(source, channel_order=channel_order, max_pixels=max_pixels)
         except PhotoError as error:
             return PhotoFailure(name or type(source).__name__, error)
-        faces = self.detector.detect(photo.image)
+        faces = detect(photo.image)
         crops = [crop_face(photo.image, face) for face in faces]
         notes = photo.notes
         if is_array(source) and channel_order is None and looks_blue(crops):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import file_digest
+from .files import file_digest, write_text
 from .hub import RELIABILITY_FILE, WEIGHTS_FILE
 
 logger = logging.getLogger("grefel_hf")
@@ -25,6 +25,7 @@ SET_LEVEL = 0.9  # of `could_be` and wherever no other is named
 CANNOT_TELL = "cannot tell"
 MOST_BYTES = 1_000_000
 LARGEST = 1e6  # of any number in the file
+MOST_DEVIATIONS = 5.0  # of a feature from its mean
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Answerability:
     mean, scale: (F,), by which the features are standardised.
     hidden_weights, hidden_bias: (H, F) and (H,); output_weights: (H,); output_bias.
     threshold: least score of a crop that is answered.
+    clear_from: least score of a crop that is no poor picture.
     """
 
     parts: tuple[str, ...]
@@ -64,11 +66,14 @@ class Answerability:
     output_weights: np.ndarray
     output_bias: float
     threshold: float
+    clear_from: float
 
     def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
         """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
-        columns = [np.asarray(confidences[part])[..., None] for part in self.parts]
+        columns = [np.asarray(confidences[part])[..., None] for part in self.parts if part in confidences]
         features = np.concatenate([embedding, *columns], axis=-1)
+        if features.shape[-1:] != self.mean.shape:
+            raise ValueError(f"{RELIABILITY_FILE} was made for a network of other parts or of another width.")
         return ((features - self.mean) / self.scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
     def __call__(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -77,14 +82,12 @@ class Answerability:
         return 1.0 / (1.0 + np.exp(-(hidden @ self.output_weights + self.output_bias)))
 
 
-MOST_DEVIATIONS = 5.0
-
-
 @dataclass(frozen=True)
 class Reliability:
     """
     labels: class names, in the model's order.
-    accuracy: of the answers of any class, and of those classes that had answers enough for a map of their own.
+    accuracy: of the answers of any class; `accuracy_by_class` of those that had answers enough for a map of their own,
+        `accuracy_of_poor` of pictures whose score of answerability is below `clear_from`: disturbed ones, mostly.
     method, thresholds: of the prediction sets: by level (N,), see `nonconformity`.
     answerability: None where the file has none.
     """
@@ -94,10 +97,27 @@ class Reliability:
     method: str
     thresholds: Mapping[float, np.ndarray]
     accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
+    accuracy_of_poor: AccuracyMap | None = None
     answerability: Answerability | None = None
 
-    def expected_accuracy(self, label: str, confidence: float) -> tuple[float, float, float]:
-        """How many of 1 such answers were right: the share, and its interval's lower and upper bound."""
+    def is_answerable(self, score: float | None) -> bool | None:
+        """Whether a score of `answerability` is that of a face that can be read; None for none."""
+        return None if score is None or self.answerability is None else score >= self.answerability.threshold
+
+    def expected_accuracy(
+        self, label: str, confidence: float, score: float | None = None
+    ) -> tuple[float, float, float]:
+        """
+        How many of 1 such answers were right: the share, and its interval's lower and upper bound.
+
+        Args:
+            label: the answer.
+            confidence: of the corrected distribution (Eq. 10).
+            score: of `answerability`; None for none.
+        """
+        is_poor = score is not None and self.answerability is not None and score < self.answerability.clear_from
+        if is_poor and self.accuracy_of_poor is not None:
+            return self.accuracy_of_poor(confidence)
         return self.accuracy_by_class.get(label, self.accuracy)(confidence)
 
     def prediction_set(self, distribution: np.ndarray, level: float = SET_LEVEL) -> tuple[str, ...]:
@@ -113,12 +133,34 @@ class Reliability:
         member = in_prediction_set(np.asarray(distribution)[None], self.method, self.thresholds[level])[0]
         return tuple(self.labels[i] for i in np.argsort(-np.asarray(distribution), kind="stable") if member[i])
 
+    def certainty(
+        self, distribution: np.ndarray, embedding: np.ndarray, confidences: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """
+        Of one face `is_answerable`, `expected_accuracy` and `prediction_set`, the last two None for what is not
+        answerable.
+
+        Args:
+            distribution: the corrected one (N,).
+            embedding: (D,).
+            confidences: by part.
+        """
+        score = None if self.answerability is None else float(self.answerability(embedding, confidences))
+        answerable = self.is_answerable(score)
+        found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
+        if answerable is not False:
+            label = self.labels[int(distribution.argmax())]
+            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"], score)[0]
+            found["prediction_set"] = list(self.prediction_set(distribution))
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """As reliability.json has it, less the weights and what was measured."""
         entries: dict[str, Any] = {"version": VERSION, "labels": list(self.labels)}
         entries["expected_accuracy"] = {
             "all": _lists(self.accuracy),
             "by_class": {label: _lists(curve) for label, curve in self.accuracy_by_class.items()},
+            "poor": None if self.accuracy_of_poor is None else _lists(self.accuracy_of_poor),
         }
         levels = {f"{level:g}": values.tolist() for level, values in self.thresholds.items()}
         entries["prediction_sets"] = {"method": self.method, "thresholds": levels}
@@ -184,10 +226,23 @@ def load_reliability(folder: str | Path, labels: Sequence[str]) -> Reliability |
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
         raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
-    if weights != file_digest(Path(folder) / WEIGHTS_FILE):
+    fitted = file.with_name(WEIGHTS_FILE)
+    if not fitted.is_file() or weights != file_digest(fitted):
         logger.warning("%s was fitted to other weights and is not used: train/fit_reliability.py makes it anew", file)
         return None
     return reliability
+
+
+def write_reliability(folder: str | Path, reliability: Reliability, measured: Mapping[str, Any] | None = None):
+    """
+    Write the reliability.json of a folder's weights.
+
+    Args:
+        measured: how it was fitted and checked, which goes into the file for people.
+    """
+    digest = file_digest(Path(folder) / WEIGHTS_FILE)
+    entries = reliability.to_dict() | {"weights_sha256": digest} | ({"measured": measured} if measured else {})
+    write_text(Path(folder) / RELIABILITY_FILE, json.dumps(entries) + "\n")
 
 
 def from_dict(entries: Mapping[str, Any]) -> Reliability:
@@ -216,6 +271,7 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
         labels=labels,
         accuracy=_accuracy_map(maps["all"]),
         accuracy_by_class={label: _accuracy_map(curve) for label, curve in maps["by_class"].items()},
+        accuracy_of_poor=None if maps["poor"] is None else _accuracy_map(maps["poor"]),
         method=sets["method"],
         thresholds=thresholds,
         answerability=None if answerability is None else _answerability(answerability),
@@ -250,6 +306,7 @@ def _answerability(entries: Mapping[str, Any]) -> Answerability:
         output_weights=_numbers(entries["output_weights"], hidden_bias.shape),
         output_bias=float(_numbers(entries["output_bias"], ())),
         threshold=float(_numbers(entries["threshold"], ())),
+        clear_from=float(_numbers(entries["clear_from"], ())),
     )
 
 

@@ -82,9 +82,7 @@ class FacePrediction:
     @property
     def is_answerable(self) -> bool | None:
         """Whether this is a face that can be read; None where the checkpoint does not say."""
-        if self.reliability is None or self.answerability is None:
-            return None
-        return self.answerability >= self.reliability.answerability.threshold
+        return None if self.reliability is None else self.reliability.is_answerable(self.answerability)
 
     @property
     def expected_accuracy(self) -> float | None:
@@ -117,7 +115,8 @@ class FacePrediction:
         return self.reliability is not None and self.is_answerable is not False
 
     def _expected(self) -> tuple[float, float, float]:
-        return self.reliability.expected_accuracy(self.top_label, self.confidences["corrected"])
+        confidence = self.confidences["corrected"]
+        return self.reliability.expected_accuracy(self.top_label, confidence, self.answerability)
 
     def distribution(self, name: str) -> dict[str, float] | None:
         """One of `PARTS` by class name; None where the model has no such part."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grefel_hf.palette import class_colours
+from grefel_hf import palette
 from grefel_hf.results import FacePrediction
 
 from . import sentences as wording
@@ -51,13 +51,13 @@ class Crop:
 
 def coloured(labels: tuple[str, ...]) -> list[tuple[str, str]]:
     """The classes in the model's order, each with its colour."""
-    colours = class_colours(labels)
+    colours = palette.class_colours(labels)
     return [(label, colours[label]) for label in labels]
 
 
 def answer_colour(face: FacePrediction) -> str:
-    """The colour of a face's answer."""
-    return class_colours(face.labels)[face.label]
+    """The colour of a face's answer; grey where there is none."""
+    return palette.answer_colour(face.labels, wording.answer_word(face))
 
 
 def column(face: FacePrediction, part: str) -> Column:

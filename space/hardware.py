@@ -1,6 +1,7 @@
 """Where the model runs: the CPU, a GPU, or Hugging Face's ZeroGPU, which lends one for the length of a call."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -13,8 +14,35 @@ import torch
 
 Step = TypeVar("Step")
 
+
+class FairLock:
+    """A lock that is had in the order of asking: one who lets go and asks again at once comes last."""
+
+    def __init__(self):
+        self._waiting: deque[threading.Lock] = deque()
+        self._is_held = False
+        self._guard = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._is_held:
+                self._is_held = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()  # until it is handed over
+
+    def __exit__(self, *error: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_held = False
+
+
 # One reads a picture and runs the model at a time: that is what takes memory and all cores.
-TURN = threading.Lock()
+TURN = FairLock()
 
 
 def in_turns(steps: Iterator[Step]) -> Iterator[Step]:

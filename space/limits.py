@@ -7,6 +7,7 @@ MAX_UPLOAD_MB = 64  # a file that is larger is refused while it comes in
 MAX_PHOTO_MB = 20
 MAX_PIXELS = 50_000_000
 MAX_PHOTOS = 50
+MAX_ARCHIVE_MB = 200  # of all photos in a zip file
 MAX_FACES = 100
 MAX_VIDEO_SECONDS = 60
 MAX_VIDEO_SIDE = 4096  # pixels

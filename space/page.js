@@ -1,3 +1,16 @@
+// The page's language and names, whatever the framework makes of them: its texts are English like ours.
+(() => {
+  for (const [name, value] of [["language", "en"], ["languages", ["en"]]])
+    Object.defineProperty(navigator, name, { get: () => value });
+  const mend = () => {
+    if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
+    // A name that differs from the text one sees cannot be spoken to a computer that listens.
+    for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+  };
+  mend();
+  new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["lang", "aria-label"] });
+})();
+
 // Choosing a face and switching the layers of its crop, all in the page already: no request is made.
 (() => {
   const hidden = new Set(); // layers of the crop that are switched off, for all faces
@@ -17,6 +30,11 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-face]");
     if (button) choose(button.dataset.face);
+    const plot = event.target.closest?.("[data-clip-seconds] svg"), clip = document.querySelector("#gf-clip video");
+    if (plot && clip) {
+      const { left, width } = plot.getBoundingClientRect();
+      clip.currentTime = (plot.closest("[data-clip-seconds]").dataset.clipSeconds * (event.clientX - left)) / width;
+    }
     const summary = event.target.closest?.(".gf-why > summary");
     if (summary) summary.closest("#gf-chosen").dataset.open = !summary.parentElement.open;
   });
@@ -27,5 +45,5 @@
   });
   // After a result those who hear the page, and those who use the keyboard, go on at the answer.
   window.focusAnswer = () =>
-    requestAnimationFrame(() => document.querySelector("#gf-chosen h2, #gf-no-face h2")?.focus({ preventScroll: true }));
+    requestAnimationFrame(() => document.querySelector("#gf-faces h2[tabindex]")?.focus({ preventScroll: true }));
 })();

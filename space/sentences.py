@@ -8,7 +8,8 @@ import numpy as np
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.faces.photos import RAISE_THE_LIMIT
 from grefel_hf.plurals import counted
-from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction
+from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
+from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, could_be, right_in_100
 
 from .limits import MAX_FACES
 from .measured import Coverage
@@ -24,8 +25,6 @@ FLAT = 0.03
 # Two top classes that differ by less are called a near tie.
 NEAR_TIE = 0.1
 NEAREST_ANCHORS = 3
-CANNOT_TELL = "cannot tell"
-SET_COVERAGE = 0.9
 
 PART_NAMES = {
     "primary": "Primary",
@@ -79,27 +78,32 @@ def runner_up(face: FacePrediction) -> tuple[str, float]:
     return face.labels[second], float(face.corrected[second])
 
 
-def is_answerable(face: FacePrediction) -> bool:
-    """
-    Whether there is an answer to give: by what was measured of the checkpoint, else by a distribution that is not quite
-    flat.
-    """
-    measured = getattr(face, "is_answerable", None)
-    return face.confidences["corrected"] >= CONFIDENCE_WORDS[0][0] if measured is None else measured
-
-
 def answer_word(face: FacePrediction) -> str:
-    """The answer in a word or two."""
-    return face.label if is_answerable(face) else CANNOT_TELL
+    """The answer in a word or two; none for an all but flat distribution either, where nothing was measured."""
+    is_flat = face.reliability is None and face.confidences["corrected"] < CONFIDENCE_WORDS[0][0]
+    return CANNOT_TELL if is_flat else face.label
 
 
 def certainty_line(face: FacePrediction) -> str:
     """How far the answer can be relied on. Where that was not measured nothing is claimed."""
-    guess = "" if is_answerable(face) else f"the nearest guess is {face.label}; "
-    accuracy = getattr(face, "expected_accuracy", None)
-    if accuracy is None:
+    guess = "" if answer_word(face) != CANNOT_TELL else f"the nearest guess is {face.top_label}; "
+    if face.is_answerable is False:
+        return f"{guess}this is hardly a face that can be read"
+    times = right_in_100(face)
+    if times is None:
         return f"{guess}the model gives it {percent(face.score)}; how often that is right was not measured"
-    return f"{guess}answers like this are right {int(100 * accuracy)} times in 100"
+    return f"{guess}answers like this are right {times} times in 100"
+
+
+def short_certainty(face: FacePrediction) -> str:
+    """The same in a word or two, for lists."""
+    times = right_in_100(face)
+    return percent(face.score) if times is None else f"right {times} in 100"
+
+
+def is_unsure(face: FacePrediction) -> bool:
+    """Whether there is no answer, or one with a warning."""
+    return answer_word(face) == CANNOT_TELL or caution(face) is not None
 
 
 def answer_sentences(face: FacePrediction) -> list[str]:
@@ -111,11 +115,9 @@ def answer_sentences(face: FacePrediction) -> list[str]:
             f"At first glance it looked like {before} ({percent(probability)}); a second look, at typical faces of "
             f"each kind and at this face’s parts, moved the answer to {after}."
         )
-    possible = face.prediction_set(SET_COVERAGE) if getattr(face, "expected_accuracy", None) is not None else None
-    if possible and len(possible) > 1:
-        sentences.append(
-            f"It is one of {_listed(list(possible))}: that is right {100 * SET_COVERAGE:.0f} times in 100."
-        )
+    possible = face.prediction_set() or ()
+    if len(possible) > 1:
+        sentences.append(f"It could be {could_be(face)}: that is right {100 * SET_LEVEL:.0f} times in 100.")
     return sentences
 
 
@@ -155,7 +157,7 @@ def caution(face: FacePrediction, unsure: Coverage | None = None) -> str | None:
     """
     (label, first), (other, second) = top_class(face, "corrected"), runner_up(face)
     confidence = face.confidences["corrected"]
-    if confidence < UNSURE and getattr(face, "expected_accuracy", None) is None:
+    if confidence < UNSURE and face.reliability is None:
         words = confidence_words(confidence)
         warning = f"The model is {words} about this face. Take the answer as a guess, not a finding."
         return f"{warning} {coverage_sentence(unsure)}" if unsure else warning

@@ -11,14 +11,31 @@ from grefel_hf.faces.photos import Photo, PhotoError, read_photo
 
 from . import sentences as wording
 from .limits import MAX_PHOTO_MB, MAX_PIXELS
+from .rendering import render
 
 # Of events that serve the page only; programs use the endpoints. Their values come as they were sent.
 PRIVATE = {"api_visibility": "private", "preprocess": False}
 
 
-def refuse(message: str, title: str) -> gr.Error:
-    """An error that the visitor can mend: shown on the page or given to the program, without a traceback."""
-    return gr.Error(str(escape(message)), title=title, print_exception=False)
+class Refusal(gr.Error):
+    """
+    What the visitor can mend: shown in place, or given to the program without a traceback.
+
+    text: the message as it is; the framework takes `message` for HTML.
+    """
+
+    def __init__(self, text: str, title: str):
+        super().__init__(str(escape(text)), title=title, print_exception=False)
+        self.text = text
+
+    def view(self) -> str:
+        """What takes the place of a result, and stays there."""
+        return render("problem", title=self.title, text=self.text)
+
+
+def refuse(message: str, title: str) -> Refusal:
+    """A `Refusal`, to be raised."""
+    return Refusal(message, title)
 
 
 def uploaded_file(payload: dict[str, Any] | None, what: str = "photo") -> str:

@@ -78,7 +78,7 @@ def imports() -> dict[str, set[str]]:
 
 def test_all_rooms_are_walked(imports):
     assert "grefel_hf.faces.face" in imports["grefel_hf.faces.cropping"]
-    assert "grefel_hf.model.modeling_grefel" in imports["grefel_hf.runtime.onnx_network"]
+    assert "grefel_hf.model.modeling_grefel" in imports["grefel_hf.runtime.graph"]
     assert "grefel_hf.loading" in imports["scripts.calibrate"] and "space.page" in imports["app"]
     assert any(is_within(module, "grefel_train.data") for module in imports["scripts.train"])
     for room in FORBIDDEN:

@@ -7,6 +7,13 @@ Runs of `accelerate launch train/train.py`, one after another, each into OUT/ARM
 again, an interrupted one goes on from its last checkpoint. After each, OUT/ablations.json and OUT/ablations.md have
 the table so far: mean and standard deviation over seeds, of the last epoch's averaged weights (the best epoch would be
 chosen by the very images it is measured on). Flags that this script does not know go to train.py.
+
+    python train/ablations.py --cached_features runs/features --config train/configs/finetune.yaml \
+        --dataset_dir FERPLUS --output_dir runs/laboratory
+
+trains heads only, on features that are computed once, in minutes: those of the encoder of --model_name_or_path, or of
+the --image_backbone alone. OUT/laboratory.json has every figure, OUT/laboratory.md the table; runs that are there are
+not run again.
 """
 
 import argparse
@@ -18,10 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grefel_hf import GReFELForImageClassification
 from grefel_hf.files import write_text
 from grefel_hf.results import ANSWERS
-from profile_model import profile
 
 TRAIN = Path(__file__).parent / "train.py"
 NO_ANCHORS = ("--model.use_anchors", "false", "--model.geometric_loss_weight", "0")
@@ -85,6 +90,12 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     add("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the table `balancing`")
     add("--other_seeds", nargs="+", type=int, default=[0], help="of the tables `losses` and `noise`")
+    add("--cached_features", type=Path, metavar="FOLDER", help="train heads only, on features that this folder keeps")
+    add("--heads", nargs="+", help="lines of the laboratory's table (grefel_train/laboratory/arms.py); default: all")
+    add("--images", nargs="+", type=int, default=[800, 2000, 0], help="training images in the laboratory; 0 for all")
+    add("--noise", nargs="+", type=float, default=[0.0, 0.2, 0.4], help="shares of wrong labels in the laboratory")
+    add("--rates", nargs="+", type=float, default=[1e-3, 3e-3], help="learning rates that each head chooses among")
+    add("--steps", type=int, default=400, help="of each training in the laboratory, with 64 images each")
     keys = [arm.key for arms in TABLES.values() for arm in arms]
     add("--arms", nargs="+", choices=keys, default=keys, help="train and list only these lines of the tables")
     return parser.parse_known_args(argv)
@@ -116,6 +127,9 @@ def last_measured(folder: Path) -> dict:
 
 def summarize(folders: list[Path]) -> dict:
     """Figures of one arm over its seeds: every value, mean and standard deviation (None for a single seed)."""
+    from grefel_hf import GReFELForImageClassification
+    from profile_model import profile
+
     measured = [last_measured(folder) for folder in folders]
     summary = {"samples": measured[0]["corrected"]["samples"]}
     for branch in ANSWERS:
@@ -154,8 +168,51 @@ def in_words(value: dict, figure: str) -> str:
     return f"{value['mean'] * scale:.{digits}f}{around}{unit}"
 
 
+def laboratory(args: argparse.Namespace, flags: list[str]):
+    """Heads on stored features: OUT/laboratory.json and OUT/laboratory.md."""
+    import torch
+
+    from grefel_train.data.loading import load_face_data
+    from grefel_train.laboratory.arms import ARMS
+    from grefel_train.laboratory.features import stored_features
+    from grefel_train.laboratory.table import Plan, run_plan
+    from grefel_train.laboratory.table import to_markdown as laboratory_table
+    from grefel_train.run.arguments import build_parser
+    from grefel_train.run.build import build_config, build_model, build_processor
+    from grefel_train.run.recipe import parse_with_recipe
+
+    heads = args.heads or list(ARMS)
+    if unknown := set(heads) - set(ARMS):
+        sys.exit(f"--heads {' '.join(sorted(unknown))}: choose among {', '.join(ARMS)}.")
+    words = ["--config", args.config, "--output_dir", str(args.output_dir), *flags]
+    recipe = parse_with_recipe(build_parser(__doc__), words)
+    try:
+        data = load_face_data(recipe, label_map=recipe.label_map)
+        if data.validation is None:
+            raise ValueError("there are no validation images: see --validation_fraction.")
+        config = build_config(recipe, data.label_names, None)
+        torch.manual_seed(recipe.seed)  # of parts that no file fills
+        model, processor = build_model(recipe, config).eval(), build_processor(recipe, config)
+        train, validation = (
+            stored_features(file, split, model, processor, not recipe.model_name_or_path, mirror=split is data.train)
+            for file, split in (
+                (args.cached_features / "train.safetensors", data.train),
+                (args.cached_features / "validation.safetensors", data.validation),
+            )
+        )
+        plan = Plan(heads, args.images, args.noise, args.seeds, args.rates, args.steps)
+        found = run_plan(plan, train, validation, config, args.output_dir / "laboratory.json")
+    except (OSError, ValueError) as error:
+        sys.exit(f"Cannot compare heads: {error}")
+    table = laboratory_table(plan, found, len(train.labels))
+    write_text(args.output_dir / "laboratory.md", table)
+    print(table)
+
+
 def main(args: argparse.Namespace, flags: list[str]):
     args.output_dir.mkdir(parents=True, exist_ok=True)
+    if args.cached_features:
+        return laboratory(args, flags)
     tables: dict[str, dict[str, dict]] = {}
     for name in args.tables:
         seeds = args.seeds if name == "balancing" else args.other_seeds

@@ -14,8 +14,23 @@ import json
 import sys
 from pathlib import Path
 
+from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
+from grefel_train.flags import FlagParser
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = FlagParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="folder of a trained model")
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
+    add_data_arguments(parser)
+    add_label_map_argument(parser.add_argument)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
-from datasets import Dataset
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
@@ -28,28 +43,17 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
 )
 from grefel_hf.results import PARTS
-from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.data.dataset import FaceDataset
-from grefel_train.data.fingerprint import data_fingerprint
+from grefel_train.data.fingerprint import check_kept_out
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.splits import training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
-from grefel_train.flags import FlagParser
 from grefel_train.run.log import rounded
 from grefel_train.run.provenance import read_json
 from grefel_train.run.saving import save_model
 
 BRANCHES = PARTS[:3]
-
-
-def parse_args(argv=None) -> argparse.Namespace:
-    parser = FlagParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="folder of a trained model")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
-    add_data_arguments(parser)
-    add_label_map_argument(parser.add_argument)
-    return parser.parse_args(argv)
 
 
 def run_network(model: GReFELForImageClassification, processor: GReFELImageProcessor, data) -> dict[str, torch.Tensor]:
@@ -112,28 +116,6 @@ def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
         model.config.anchor_temperature = model.anchors.initial_temperature
 
 
-def check_kept_out(calibration: Dataset, results: dict | None, args: argparse.Namespace):
-    """
-    Raises:
-        ValueError: the run's own record does not say that it kept these very images out of training.
-    """
-    if results is None:
-        return
-    noted = results.get("data", {}).get("calibration")
-    if noted is None and results["args"].get("calibration_fraction", 0) == args.calibration_fraction:
-        return  # a run of before such notes were taken
-    if noted is None:
-        raise ValueError(
-            "the run kept no images out of training by --calibration_fraction "
-            f"{args.calibration_fraction}: it has trained on those that this would be fitted to."
-        )
-    if noted != data_fingerprint(calibration):
-        raise ValueError(
-            "these are not the images that the run kept out of training: name the same data with the same flags as the "
-            f"run did (its --calibration_fraction was {results['args'].get('calibration_fraction')})."
-        )
-
-
 def main(args: argparse.Namespace):
     training = Path(args.model).parent / "all_results.json"
     try:
@@ -142,7 +124,7 @@ def main(args: argparse.Namespace):
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
         results = read_json(training)
-        check_kept_out(data, results, args)
+        check_kept_out(data, results, args.calibration_fraction)
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot calibrate: {error}")
     found = run_network(model, processor, data)

@@ -14,19 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from huggingface_hub.errors import StrictDataclassError
-
-from grefel_hf.files import check_file
-from grefel_train.data.augmentation import build_augmentation
-from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
-from grefel_train.data.dataset import FaceDataset, to_unit_range
-from grefel_train.data.loading import load_face_data
-from grefel_train.data.samplers import DataRefinementSampler
-from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.run.arguments import build_parser
-from grefel_train.run.build import build_config, build_processor
 from grefel_train.run.recipe import parse_with_recipe
 
 
@@ -44,6 +32,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.streaming:
         parser.error("The sheet picks faces from all classes, which a stream cannot give: leave out --streaming.")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from huggingface_hub.errors import StrictDataclassError
+
+from grefel_hf.files import check_file
+from grefel_train.data.augmentation import build_augmentation
+from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
+from grefel_train.data.dataset import FaceDataset, to_unit_range
+from grefel_train.data.loading import load_face_data
+from grefel_train.data.samplers import DataRefinementSampler
+from grefel_train.data.splits import class_ids, training_target_column
+from grefel_train.run.build import build_config, build_processor
 
 
 def some_of_each_class(labels: np.ndarray, count: int, seed: int) -> list[int]:

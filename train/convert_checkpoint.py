@@ -33,6 +33,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="a checkpoint: .pth, .pt, .tar, .bin or .safetensors")
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder to make; it must not hold anything yet")
+    parser.add_argument("--landmark_head", action="store_true", help="keep the 68-point head of the landmark network")
+    parser.add_argument("--backbones_only", action="store_true", help="of a POSTER++ checkpoint convert no encoder")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -220,15 +233,6 @@ def top_module(name: str) -> str:
     parts = name.split(".")
     depth = 2 if parts[0] in ("ir_back", "face_landback", "VIT", LANDMARK_HEAD) else 1
     return ".".join(parts[:depth])
-
-
-def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="a checkpoint: .pth, .pt, .tar, .bin or .safetensors")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder to make; it must not hold anything yet")
-    parser.add_argument("--landmark_head", action="store_true", help="keep the 68-point head of the landmark network")
-    parser.add_argument("--backbones_only", action="store_true", help="of a POSTER++ checkpoint convert no encoder")
-    return parser.parse_args(argv)
 
 
 def main(argv=None):

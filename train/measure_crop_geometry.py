@@ -17,12 +17,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grefel_hf.faces.detection import FaceDetector, create_detector
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", required=True, help="FER+ as a folder that datasets.load_dataset reads")
+    parser.add_argument("--samples", type=int, default=600, help="number of random training images")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
+    parser.add_argument("--photos", type=Path, nargs="+", help="photos or folders whose crops the sheet shows")
+    args = parser.parse_args(argv)
+    if args.samples < 1:
+        parser.error("--samples must be at least 1")
+    if bool(args.sheet) != bool(args.photos):
+        parser.error("--sheet and --photos go together")
+    return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import datasets
 import numpy as np
 from PIL import Image
 
 from grefel_hf.faces.cropping import centering_eyes, crop_face, face_roll
-from grefel_hf.faces.detection import FaceDetector, create_detector
 from grefel_hf.faces.face import DetectorUnavailableError, Face
 from grefel_hf.faces.folders import find_photos
 from grefel_hf.faces.photos import load_photo
@@ -41,21 +61,6 @@ class Placed:
     left: int
     top: int
     side: int
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", required=True, help="FER+ as a folder that datasets.load_dataset reads")
-    parser.add_argument("--samples", type=int, default=600, help="number of random training images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
-    parser.add_argument("--photos", type=Path, nargs="+", help="photos or folders whose crops the sheet shows")
-    args = parser.parse_args(argv)
-    if args.samples < 1:
-        parser.error("--samples must be at least 1")
-    if bool(args.sheet) != bool(args.photos):
-        parser.error("--sheet and --photos go together")
-    return args
 
 
 def place(face: Image.Image, rng: np.random.Generator) -> Placed:

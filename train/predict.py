@@ -18,27 +18,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
-from datasets import Dataset, Image
-from tqdm.auto import tqdm
-from transformers.utils.logging import disable_progress_bar
-
-from grefel_hf import DetectorUnavailableError
-from grefel_hf.checkpoint import checkpoint_digest
 from grefel_hf.faces.detection import DETECTORS, create_detector
-from grefel_hf.files import check_folder
-from grefel_hf.loading import load_checkpoint
-from grefel_hf.plurals import counted
 from grefel_train.data.arguments import add_source_arguments
-from grefel_train.data.columns import find_image_column, with_images
-from grefel_train.data.dataset import BadImageError
-from grefel_train.data.sources import load_source
 from grefel_train.flags import FlagParser
-from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
-from grefel_train.prediction.predictor import PartPredictor
-
-START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -67,6 +49,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from datasets import Dataset, Image
+from tqdm.auto import tqdm
+from transformers.utils.logging import disable_progress_bar
+
+from grefel_hf import DetectorUnavailableError
+from grefel_hf.checkpoint import checkpoint_digest
+from grefel_hf.files import check_folder
+from grefel_hf.loading import load_checkpoint
+from grefel_hf.plurals import counted
+from grefel_train.data.columns import find_image_column, with_images
+from grefel_train.data.dataset import BadImageError
+from grefel_train.data.sources import load_source
+from grefel_train.prediction.parts import Parts, begin_or_continue, data_fingerprint
+from grefel_train.prediction.predictor import PartPredictor
+
+START_ERRORS = (OSError, ValueError, DetectorUnavailableError)
 
 
 def main(args: argparse.Namespace):

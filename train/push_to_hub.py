@@ -12,8 +12,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from grefel_train.hub.push import PushError, push_command, push_model, push_space
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,6 +36,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     elif not args.run_dir.is_dir():
         parser.error(f"--run_dir {args.run_dir} does not exist")
     return args
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+from grefel_train.hub.push import PushError, push_command, push_model, push_space
 
 
 def main(argv: list[str] | None = None):

@@ -22,6 +22,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from grefel_train.flags import Scope
+from grefel_train.run import arguments
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return arguments.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 import torch
 import transformers
 import yaml
@@ -37,9 +48,7 @@ from grefel_train.data.dataset import BadImageError
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.loaders import class_counts, class_weights, eval_loader, train_loader
 from grefel_train.data.loading import FaceData, load_face_data
-from grefel_train.flags import Scope
 from grefel_train.hub.push import PushError, make_repository, push_model
-from grefel_train.run import arguments
 from grefel_train.run.averages import WeightAverage
 from grefel_train.run.build import (
     build_config,
@@ -66,10 +75,6 @@ TRAINING_ERRORS = (OSError, BadImageError)
 ONE_PROCESS = """\
 Note: `accelerate launch --cpu --num_processes N` starts one process, unless it is given a hostfile of MPI. Several on a
 CPU: ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N ..."""
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    return arguments.parse_args(__doc__, argv)
 
 
 def main(args: argparse.Namespace):
@@ -204,6 +209,8 @@ def build_run(
     sharded = accelerator.distributed_type == DistributedType.FSDP
     if sharded and not accelerator.is_fsdp2:
         raise ValueError("FSDP of version 1 is not supported: answer `accelerate config` with fsdp_version 2.")
+    if sharded and args.anchor_start != "random":
+        raise ValueError("--anchor_start: under FSDP no process has all anchors; leave it out.")
     streaming = isinstance(data.train, IterableDataset)
     config = build_config(args, data.label_names, class_weights(args, data.train, data.label_names))
     model = build_model(args, config)

@@ -16,24 +16,6 @@ import math
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-from safetensors.torch import load_file, save, save_file
-from torch import nn
-from tqdm.auto import tqdm
-
-from grefel_hf import GReFELImageProcessor
-from grefel_hf.files import whole_file, write_text
-from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
-from grefel_hf.model.modeling_grefel import resize
-from grefel_train.data.adapters.ferplus import load_ferplus
-from grefel_train.data.dataset import FaceDataset
-from grefel_train.landmarks.metrics import landmark_report
-from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
-from grefel_train.run.processes import keep_freed_memory
-
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,6 +35,28 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--max_samples", type=int, help="Use so many images of each split.")
     add("--seed", type=int, default=0)
     return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file, save, save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from grefel_hf import GReFELImageProcessor
+from grefel_hf.files import whole_file, write_text
+from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet, MobileFaceNetLandmarkHead
+from grefel_hf.model.modeling_grefel import resize
+from grefel_train.data.adapters.ferplus import load_ferplus
+from grefel_train.data.dataset import FaceDataset
+from grefel_train.landmarks.metrics import landmark_report
+from grefel_train.landmarks.teacher import LandmarkTeacher, eye_distance, mirror_points
+from grefel_train.run.processes import keep_freed_memory
 
 
 class LandmarkNetwork(nn.Module):

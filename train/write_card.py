@@ -12,11 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grefel_hf.files import write_text
 from grefel_train.flags import FlagParser
-from grefel_train.hub.card import model_card, read_results
-from grefel_train.hub.pictures import write_pictures
-from grefel_train.run.provenance import read_json
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +28,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--space", metavar="ID", help="user/name of a Space that runs the model, for the same")
     parser.add_argument("--license", help="licence of the weights by its name on the Hub, such as mit")
     return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
+from grefel_hf.files import write_text
+from grefel_train.hub.card import model_card, read_results
+from grefel_train.hub.pictures import write_pictures
+from grefel_train.run.provenance import read_json
 
 
 def training_results(model: Path) -> Path:

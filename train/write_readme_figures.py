@@ -11,10 +11,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grefel_train.flags import FlagParser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    return FlagParser(description=__doc__).parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
+
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.files import write_text
 from grefel_train.evaluation.words import reliability_points
-from grefel_train.flags import FlagParser
 from grefel_train.hub import prose
 from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_results, what_was_chosen
 from grefel_train.run.provenance import read_json
@@ -51,10 +60,6 @@ def replaced(readme: str, text: str) -> str:
     if not (start and end):
         raise ValueError(f"README.md must have the marks {START.strip()} and {END}.")
     return before + start + text + end + after
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    return FlagParser(description=__doc__).parse_args(argv)
 
 
 def main(args: argparse.Namespace):

@@ -20,11 +20,12 @@ from ..checkpoint import BUNDLED_CHECKPOINT
 from ..files import write_text
 from ..plurals import counted
 from ..predictor import FacialExpressionPredictor, PhotoFailure
-from ..results import PhotoPrediction
+from ..results import FacePrediction, PhotoPrediction, could_be, right_in_100
 from .result_files import CsvFormat, JsonLinesFormat, ResultFile, model_name
 from .terminal import end_of, one_line, say
 
 INTERRUPTED = 130  # exit status, as shells have it for Ctrl-C
+MEASURED, UNMEASURED = ("right_in_100", "could_be"), ("confidence", "runner-up", "")  # columns of the table
 GAP, LEAST_NAME = 2, 12  # cells between the columns of the table, and for the name of a photo
 
 
@@ -45,7 +46,7 @@ def run_photos(
     predict = functools.partial(_predict, predictor, stop, messages, round(args.max_megapixels * 1e6))
     if args.csv or args.jsonl:
         form = CsvFormat(predictor.labels) if args.csv else JsonLinesFormat()
-        model = model_name(str(args.model or BUNDLED_CHECKPOINT))
+        model = model_name(str(args.model or BUNDLED_CHECKPOINT), args.answer_only, args.answer_all)
         output = ResultFile(args.csv or args.jsonl, form, predictor.detector.name, model, args.overwrite)
         return _to_growing_file(output, files, predict, stop, messages)
     results = list(predict(files))
@@ -132,16 +133,17 @@ def share_cores():
 
 def print_table(photos: list[PhotoPrediction], console: Console):
     """
-    One line per face: the corrected label, the primary one, and the confidences of both. Where the console is narrow,
-    the beginnings of the photos' names give way.
+    One line per face: the corrected label, the primary one, and how sure the corrected one is, as measured where the
+    model has a reliability.json. Where the console is narrow, the beginnings of the photos' names give way.
     """
-    columns = ("photo", "face", "expression", "", "primary", "", "confidence", "runner-up", "")
-    rows = [row for photo in photos for row in _rows(photo)]
+    measured = any(face.reliability for photo in photos for face in photo.faces)
+    columns = ("photo", "face", "expression", "", "primary", "", *(MEASURED if measured else UNMEASURED))
+    rows = [row for photo in photos for row in _rows(photo, measured)]
     others = sum(max(map(cell_len, cells)) for cells in list(zip(columns, *rows))[1:])
     room = max(LEAST_NAME, console.width - others - GAP * (len(columns) - 1))
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for column in columns:
-        justify = "right" if column in ("face", "", "confidence") else "left"
+        justify = "right" if column in ("face", "", "confidence", "right_in_100") else "left"
         table.add_column(column, justify=justify, no_wrap=column == "photo")
     for name, *cells in rows:
         table.add_row(Text(end_of(name, room)), *map(Text, cells))
@@ -150,25 +152,31 @@ def print_table(photos: list[PhotoPrediction], console: Console):
     say(console, f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", "dim")
 
 
-def _rows(photo: PhotoPrediction) -> list[list[str]]:
+def _rows(photo: PhotoPrediction, measured: bool) -> list[list[str]]:
     """The cells of a photo's lines."""
     if not photo.faces:
-        return [[photo.source, "-", "no face found", *[""] * 6]]
+        return [[photo.source, "-", "no face found", *[""] * (3 + len(MEASURED if measured else UNMEASURED))]]
     rows = []
     for number, face in enumerate(photo.faces, start=1):
         primary = int(face.primary.argmax())
-        second = int(face.corrected.argsort()[-2:][0])
         rows.append(
             [
                 photo.source if number == 1 else "",
                 str(number),
                 face.label,
-                f"{face.score:.0%}",
+                f"{face.score:.0%}" if face.is_answered else "",
                 face.labels[primary],
                 f"{face.primary.max():.0%}",
-                f"{face.confidences['corrected']:.2f}",
-                face.labels[second],
-                f"{face.corrected[second]:.0%}",
+                *(_measured_certainty(face) if measured else _certainty(face)),
             ]
         )
     return rows
+
+
+def _measured_certainty(face: FacePrediction) -> list[str]:
+    return ["" if value is None else str(value) for value in (right_in_100(face), could_be(face))]
+
+
+def _certainty(face: FacePrediction) -> list[str]:
+    second = int(face.corrected.argsort()[-2:][0])
+    return [f"{face.confidences['corrected']:.2f}", face.labels[second], f"{face.corrected[second]:.0%}"]

@@ -191,10 +191,14 @@ class ResultFile:
         )
 
 
-def model_name(model: str) -> str:
-    """Name of a model's folder or its Hub id, with the beginning of its digest: NAME@0123456789ab."""
+def model_name(model: str, answer_only: float | None = None, answer_all: bool = False) -> str:
+    """
+    Name of a model's folder or its Hub id, with the beginning of its digest, NAME@0123456789ab, and with what decides
+    which faces get a label.
+    """
     name = Path(model).resolve().name if Path(model).is_dir() else model
-    return f"{name}@{checkpoint_digest(model)[:12]}"
+    answers = " answer_all" * answer_all if answer_only is None else f" answer_only {answer_only:g}"
+    return f"{name}@{checkpoint_digest(model)[:12]}{answers}"
 
 
 def _key(source: str) -> str:

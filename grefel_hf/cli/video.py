@@ -17,6 +17,7 @@ from rich.text import Text
 from ..files import check_file, whole_file
 from ..plurals import counted
 from ..predictor import FacialExpressionPredictor
+from ..reliability import CANNOT_TELL
 from ..spreadsheets import as_cell
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from ..video.reader import VideoError, VideoReader
@@ -117,7 +118,7 @@ def _run_video(
 
 
 class Summary:
-    """For each person when they were seen, and their mean distribution."""
+    """For each person when they were seen, and their mean distribution over the frames that were answered."""
 
     def __init__(self, labels: tuple[str, ...]):
         self.labels = labels
@@ -133,6 +134,8 @@ class Summary:
         self.frames += 1
         for face in frame.faces:
             self.seconds.setdefault(face.person, [frame.time, frame.time])[1] = frame.time
+            if not face.face.is_answered:
+                continue
             self._sums[face.person] = self._sums.get(face.person, 0.0) + face.face.corrected
             self._counts[face.person] = self._counts.get(face.person, 0) + 1
 
@@ -141,11 +144,18 @@ class Summary:
         table = Table(box=None, pad_edge=False)
         for column in ("person", "from", "to", "frames", "expressions, mean"):
             table.add_column(column, justify="right" if column != "expressions, mean" else "left")
-        for person, (first, last) in self.seconds.items():
-            mean = self._sums[person] / self._counts[person]
-            top = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
-            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(self._counts[person]), Text(visible(top)))
+        for *cells, expressions in self.table_rows():
+            table.add_row(*cells, Text(visible(expressions)))
         console.print(table)
+
+    def table_rows(self) -> Iterator[tuple[str, ...]]:
+        """Each person's number, first and last second, number of answered frames, and expressions."""
+        for person, (first, last) in self.seconds.items():
+            expressions, count = CANNOT_TELL, self._counts.get(person, 0)
+            if count:
+                mean = self._sums[person] / count
+                expressions = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
+            yield str(person), f"{first:.1f} s", f"{last:.1f} s", str(count), expressions
 
 
 def with_progress(frames: Iterator[VideoFrame], video: VideoReader, messages: Console) -> Iterator[VideoFrame]:

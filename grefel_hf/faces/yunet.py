@@ -75,6 +75,17 @@ class YuNetDetector:
             without_overlaps(faces, lambda face: faces[face] + (self.company if face.turn == main else 0))
         )
 
+    def follow(self, image: Image.Image, faces: list[Face]) -> list[Face] | None:
+        """
+        Where faces are that stood in about the same places in the frame before, measured as `detect` does, their scores
+        as they were; None if one is not there any more or stands turned.
+        """
+        if any(face.turn for face in faces):
+            return None
+        measured = dict(self._measure(image, face) for face in faces)
+        seen = without_overlaps(face for face, certainty in measured.items() if certainty)
+        return reading_order(seen) if len(seen) == len(faces) else None
+
     def _upright_faces(self, image: Image.Image) -> dict[Face, float]:
         """The faces that are found without turning the photo, and how certain they are at the standard size."""
         found: list[Face] = []
@@ -124,7 +135,8 @@ class YuNetDetector:
         found: list[Face] = []
         for left, top, right, bottom in self._tiles(*size):
             to_photo = np.array([[ratio[0], 0.0, left * ratio[0]], [0.0, ratio[1], top * ratio[1]]])
-            found += self._run(resized.crop((left, top, right, bottom)), to_photo)
+            tile = (left, top, right, bottom)
+            found += self._run(resized if tile == (0, 0, *size) else resized.crop(tile), to_photo)
         return found
 
     def _tiles(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -151,8 +163,7 @@ class YuNetDetector:
 
     def _run(self, image: Image.Image, to_photo: np.ndarray) -> list[Face]:
         """Faces of `image`, sent through the affine map (2, 3) to the photo; boxes keep their size in the turn."""
-        pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # RGB -> BGR
-        rows = self._network.run(pixels)
+        rows = self._network.run(image)
         step = math.sqrt(np.linalg.det(to_photo[:, :2]))
         faces = []
         for row in rows[np.isfinite(rows).all(axis=1)].astype(np.float64):  # (15,): x, y, w, h, five points, score

@@ -127,7 +127,7 @@ def attend(module: nn.Module, query, key, value, attention_mask=None, dropout: f
     if attention_mask is not None and name not in (None, "eager"):
         name = "sdpa"
     attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
-    scaling = query.shape[-1] ** -0.5
+    scaling = int(query.shape[-1]) ** -0.5  # int: a constant in an ONNX trace
     context, weights = attention(
         module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, is_causal=False
     )

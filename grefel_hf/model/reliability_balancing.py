@@ -139,7 +139,7 @@ class GReFELAnchors(nn.Module):
         """Embeddings or anchors (..., D) as the distance sees them: all of length sqrt(D) for the cosine distance."""
         if self.distance == "euclidean":
             return points
-        return nn.functional.normalize(points, dim=-1) * points.shape[-1] ** 0.5
+        return nn.functional.normalize(points, dim=-1) * int(points.shape[-1]) ** 0.5
 
     def squared_distances(self, embedding: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D) to squared distances (B, N, K) by the config's measure."""

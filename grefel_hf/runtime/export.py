@@ -16,20 +16,20 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from ..checkpoint import BUNDLED_CHECKPOINT, checkpoint_digest
 from ..faces.folders import find_photos
 from ..faces.photos import load_photo
 from ..files import whole_file
-from ..loading import load_checkpoint, tensors_digest
-from ..model.modeling_grefel import GReFELForImageClassification
 from ..onnx_session import OnnxUnavailableError
-from .graph import check_graph, import_onnx_packages, onnx_graph
 from .onnx_network import CHECKPOINT_KEY, WEIGHTS_KEY, GraphMismatchError, OnnxNetwork
+
+if TYPE_CHECKING:
+    from ..model.modeling_grefel import GReFELForImageClassification
 
 BATCH_SIZES = (1, 2, 7)  # at which the graph is compared with PyTorch
 CALIBRATION_BATCH = 16
@@ -64,6 +64,9 @@ def export(args: argparse.Namespace):
         OnnxUnavailableError: a package is missing.
         GraphMismatchError: the graph does not compute what the model does.
     """
+    from ..loading import load_checkpoint, tensors_digest
+    from .graph import check_graph, import_onnx_packages, onnx_graph
+
     if not args.output.parent.is_dir():
         raise FileNotFoundError(f"the folder {args.output.parent} does not exist: make it, or name another --output")
     images = calibration_images(args.calibration_images) if args.int8 else []
@@ -88,6 +91,8 @@ def calibration_images(path: Path) -> list[Path | bytes]:
         ValueError: there are none, or the file cannot be read.
     """
     if path.suffix == ".parquet":
+        import pandas as pd
+
         try:
             images = [entry["bytes"] for entry in pd.read_parquet(path, columns=["image"])["image"]]
         except Exception as error:  # pyarrow may be missing, and has many types for what a file can lack
@@ -112,7 +117,7 @@ def pixel_batches(images: list[Path | bytes], processor) -> Iterator[np.ndarray]
         yield processor(photos, return_tensors="np")["pixel_values"]
 
 
-def changed_answers(graph: bytes, model: GReFELForImageClassification, batches: list[np.ndarray]) -> str:
+def changed_answers(graph: bytes, model: "GReFELForImageClassification", batches: list[np.ndarray]) -> str:
     """How many top classes differ from PyTorch's, as "2 of 256"."""
     from .torch_network import TorchNetwork
 

@@ -11,7 +11,7 @@ from torch import nn
 from ..model.modeling_grefel import GReFELForImageClassification
 from ..onnx_session import INSTALL, OnnxUnavailableError, import_onnxruntime
 from .onnx_network import INPUT, GraphMismatchError, OnnxNetwork
-from .rewriting import fold_batch_norms, fold_layer_scales, split_prelus
+from .rewriting import fold_batch_norms, fold_layer_scales, pad_in_convolutions, scale_prelus, split_prelus
 
 OPSET = 18
 # How far, absolutely and relatively, an output of the graph may be from PyTorch's.
@@ -39,7 +39,9 @@ def inference_copy(model: GReFELForImageClassification, split: bool = True) -> G
     graph.set_attn_implementation("eager")
     fold_batch_norms(graph)
     fold_layer_scales(graph)
+    pad_in_convolutions(graph)
     if split:
+        scale_prelus(graph)
         split_prelus(graph)
     return graph
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..faces.face import Box
 from ..files import whole_file
-from ..palette import class_colours
+from ..palette import answer_colour
 from .analysis import TrackedFace, VideoFrame
 from .reader import FORMATS, VideoError, VideoReader, import_av
 
@@ -151,12 +151,13 @@ def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:
     width = max(2, round(min(picture.size) / 240))
     font = ImageFont.load_default(max(10, round(min(picture.size) / 28)))
     for tracked in faces:
-        colour = class_colours(tracked.face.labels)[tracked.label]
+        colour = answer_colour(tracked.face.labels, tracked.label)
         draw.rectangle(tracked.face.box, outline=colour, width=width)
     taken: list[Box] = []
     for tracked in faces:  # after all boxes, which would run through the texts
-        colour = class_colours(tracked.face.labels)[tracked.label]
-        text = f"{tracked.person}: {tracked.label} {tracked.score:.0%}"
+        colour = answer_colour(tracked.face.labels, tracked.label)
+        score = f" {tracked.score:.0%}" if tracked.face.is_answered else ""
+        text = f"{tracked.person}: {tracked.label}{score}"
         box = draw.textbbox((0, 0), text, font=font)
         size = (box[2] + 2 * width, box[3] + 2 * width)
         place = free_place(tracked.face.box, size, picture.size, taken)

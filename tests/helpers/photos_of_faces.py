@@ -20,6 +20,15 @@ def astronaut() -> Image.Image:
     return Image.fromarray(skimage.data.astronaut())
 
 
+def mosaic(images: list[Image.Image], columns: int) -> Image.Image:
+    """One picture of equally large ones, row by row."""
+    width, height = images[0].size
+    joined = Image.new("RGB", (columns * width, height * math.ceil(len(images) / columns)))
+    for index, image in enumerate(images):
+        joined.paste(image, (index % columns * width, index // columns * height))
+    return joined
+
+
 def center(face: Face) -> tuple[float, float]:
     left, top, right, bottom = face.box
     return (left + right) / 2, (top + bottom) / 2

@@ -5,6 +5,7 @@ import torch
 
 from grefel_hf import GReFELForImageClassification
 from grefel_hf.runtime import cache as onnx_cache
+from grefel_hf.runtime import graph as making
 from grefel_hf.runtime.graph import onnx_graph
 from tests.helpers.tiny import tiny_config
 
@@ -28,5 +29,5 @@ def graph():
 def exports(graph, monkeypatch) -> list:
     """What was exported for the cache; the exports themselves are spared."""
     models = []
-    monkeypatch.setattr(onnx_cache, "onnx_graph", lambda model: models.append(model) or graph)
+    monkeypatch.setattr(making, "onnx_graph", lambda model: models.append(model) or graph)
     return models

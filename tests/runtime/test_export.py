@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.runtime import export
+from grefel_hf.runtime import graph as making
 from grefel_hf.runtime.export import calibration_images, evenly, main, pixel_batches
 from grefel_hf.runtime.onnx_network import OnnxNetwork
 from grefel_hf.runtime.torch_network import TorchNetwork
@@ -92,7 +92,7 @@ def test_calibration_images_come_from_parquet_too_and_evenly(images, tmp_path):
 
 
 def test_a_graph_that_fails_the_comparison_leaves_no_file(checkpoint, tmp_path, monkeypatch):
-    real = export.onnx_graph
+    real = making.onnx_graph
 
     def wrong(model, **options):
         model.primary_head.output.bias.data[0] += 1.0
@@ -100,7 +100,7 @@ def test_a_graph_that_fails_the_comparison_leaves_no_file(checkpoint, tmp_path, 
         model.primary_head.output.bias.data[0] -= 1.0
         return graph
 
-    monkeypatch.setattr(export, "onnx_graph", wrong)
+    monkeypatch.setattr(making, "onnx_graph", wrong)
     with pytest.raises(SystemExit, match="differs from the model's"):
         main(["--model", str(checkpoint), "--output", str(tmp_path / "model.onnx")])
     assert not list(tmp_path.iterdir())

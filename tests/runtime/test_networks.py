@@ -11,7 +11,7 @@ import torch
 from grefel_hf import FacialExpressionPredictor, GReFELImageProcessor
 from grefel_hf.faces.detection import NoDetector
 from grefel_hf.onnx_session import OnnxUnavailableError
-from grefel_hf.runtime import cache as onnx_cache
+from grefel_hf.runtime import graph as making
 from grefel_hf.runtime.networks import create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError, OnnxNetwork
 from grefel_hf.runtime.torch_network import TorchNetwork
@@ -53,7 +53,7 @@ def test_auto_falls_back_to_torch_when_the_graph_is_wrong(tiny_model, exports, m
     def refuse(*args):
         raise GraphMismatchError("the graph's logits differ")
 
-    monkeypatch.setattr(onnx_cache, "check_graph", refuse)
+    monkeypatch.setattr(making, "check_graph", refuse)
     with caplog.at_level(logging.WARNING, "grefel_hf"):
         assert isinstance(create_network(tiny_model), TorchNetwork)
     assert "logits differ" in caplog.text

@@ -15,20 +15,36 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 
-def pixels(batch: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((batch, 3, 64, 64)).astype(np.float32)
+def pixels(batch: int, side: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((batch, 3, side, side)).astype(np.float32)
 
 
-@pytest.mark.parametrize("anchors, attentive, head", [(True, True, True), (False, False, False)])
-def test_onnx_gives_every_field_at_every_batch_size(anchors, attentive, head):
+# Maps of odd sides, and all that the next grefel-small has and the tiny model has not.
+MOBILENET = {
+    "image_size": 72,
+    "image_backbone": "mobilenet_v1",
+    "mobilenet_width": 0.125,
+    "image_backbone_size": 144,
+    "landmark_backbone_size": 36,
+    "window_sizes": (9, 5, 3),
+    "anchor_distance": "cosine",
+    "learn_anchor_temperature": True,
+}
+
+
+@pytest.mark.parametrize(
+    "anchors, attentive, head, others",
+    [(True, True, True, {}), (False, False, False, {}), (True, True, True, MOBILENET)],
+)
+def test_onnx_gives_every_field_at_every_batch_size(anchors, attentive, head, others):
     torch.manual_seed(0)
-    config = tiny_config(use_anchors=anchors, use_attentive_correction=attentive, landmark_head=head)
+    config = tiny_config(use_anchors=anchors, use_attentive_correction=attentive, landmark_head=head, **others)
     model = GReFELForImageClassification(config).eval()
     network = create_network(model, "onnx")
     assert isinstance(network, OnnxNetwork)
     for batch in (1, 2, 5):
-        expected = TorchNetwork(model)(pixels(batch))
-        outputs = network(pixels(batch))
+        expected = TorchNetwork(model)(pixels(batch, config.image_size))
+        outputs = network(pixels(batch, config.image_size))
         assert outputs.keys() == expected.keys() and ("landmarks" in outputs) == head
         for name, values in expected.items():
             np.testing.assert_allclose(outputs[name], values, rtol=1e-4, atol=1e-4, err_msg=name)

@@ -3,81 +3,18 @@
 import base64
 import io
 import json
-import math
-import os
+import re
+import zipfile
+from urllib.parse import unquote
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from tests.helpers.page_driver import (
-    browser,
-    camera_file,
-    find_chromium,
-    offline_environment,
-    open_page,
-    open_tab,
-    running_app,
-    start_camera,
-    stop_camera,
-    upload,
-)
+from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera, upload
+from tests.helpers.photos_of_faces import mosaic
 from tests.helpers.video_clips import scene, write_clip
 
-CHROMIUM = find_chromium()
-# Where a browser is a must, as in continuous integration, its absence is a failure.
-REQUIRED = bool(os.environ.get("GREFEL_REQUIRE_BROWSER"))
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no Chromium is installed")
-
-
-@pytest.fixture(scope="module")
-def uploads(tmp_path_factory):
-    """Where the app below keeps uploads for a while."""
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory, uploads):
-    """An app on the bundled checkpoint, as `python app.py` serves it."""
-    environment = offline_environment(GRADIO_TEMP_DIR=str(uploads))
-    log = tmp_path_factory.mktemp("app") / "app.log"
-    with running_app("--detector", "hog", log=log, environment=environment) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def chromium(astronaut, tmp_path_factory):
-    """A browser whose camera sees the portrait."""
-    assert CHROMIUM, "GREFEL_REQUIRE_BROWSER is set and no Chromium is installed"
-    camera = camera_file(astronaut, tmp_path_factory.mktemp("camera") / "camera.mjpeg")
-    with browser(CHROMIUM, camera) as running:
-        yield running
-
-
-@pytest.fixture
-def page(chromium, address):
-    """A fresh tab; whatever a test does, no script fails and no other host is asked."""
-    tab = open_page(chromium, address)
-    yield tab
-    assert tab.messages == []
-    assert all(host.startswith("127.0.0.1:") for host in tab.hosts if host)
-    tab.context.close()
-
-
-@pytest.fixture
-def two_faces(astronaut, tmp_path):
-    """A photo with two faces: the portrait twice, one mirrored."""
-    file = tmp_path / "two.png"
-    mosaic([astronaut, ImageOps.mirror(astronaut)], columns=2).save(file)
-    return file
-
-
-def mosaic(images: list[Image.Image], columns: int) -> Image.Image:
-    """One picture of equally large ones, row by row."""
-    width, height = images[0].size
-    joined = Image.new("RGB", (columns * width, height * math.ceil(len(images) / columns)))
-    for index, image in enumerate(images):
-        joined.paste(image, (index % columns * width, index // columns * height))
-    return joined
+pytestmark = NO_BROWSER
 
 
 def shown(page) -> list[str]:
@@ -166,13 +103,15 @@ def test_no_face_is_said_kindly(page, tmp_path):
     assert page.locator(".gf-photo img").is_visible()
 
 
-def test_a_broken_file_is_told_and_the_next_photo_works(page, astronaut_file, tmp_path):
+def test_a_broken_file_is_told_in_place_and_the_next_photo_works(page, astronaut_file, tmp_path):
     file = tmp_path / "broken.jpg"
     file.write_text("no picture")
     upload(page, file)
-    toast = page.locator(".toast-body")
-    toast.wait_for()
-    assert "This file is not an image that can be read" in toast.inner_text()
+    problem = page.locator("#gf-faces .gf-problem")
+    problem.wait_for()
+    assert problem.locator("h2").inner_text() == "This photo cannot be read"
+    assert "This file is not an image that can be read" in problem.inner_text()
+    assert page.locator(".toast-body").count() == 0
     page.locator("#gf-upload input[type=file]").wait_for(state="attached")
     upload(page, astronaut_file)
     page.locator("[data-panel='1']").wait_for()
@@ -226,19 +165,40 @@ def test_live_frames_are_analysed_without_being_kept(page, uploads):
     assert set(uploads.rglob("*")) == before
 
 
-def test_many_photos_become_a_table_and_open_in_the_photo_tab(page, astronaut_file, two_faces, tmp_path):
-    broken = tmp_path / "broken.jpg"
-    broken.write_text("no picture")
-    open_tab(page, "Many photos")
-    page.locator("#gf-files input[type=file]").set_input_files([str(f) for f in (astronaut_file, broken, two_faces)])
-    link = page.locator(".gf-download")
+def csv_rows(page) -> list[str]:
+    link = page.locator("#gf-many-view .gf-download[href^=data]")
     link.wait_for()
-    csv = base64.b64decode(link.get_attribute("href").partition(",")[2]).decode().strip().splitlines()
-    assert len(csv) == 1 + 3 and csv[0].startswith("source,face,") and csv[-1].startswith("two.png,2,")
+    return unquote(link.get_attribute("href").partition(",")[2]).strip().splitlines()
+
+
+def test_many_photos_become_a_table_and_open_in_the_photo_tab(page, astronaut_file, two_faces, tmp_path):
+    broken, archive = tmp_path / "broken.jpg", tmp_path / "photos.zip"
+    broken.write_text("no picture")
+    with zipfile.ZipFile(archive, "w") as content:
+        content.write(two_faces, "holiday/two.png")
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(f) for f in (astronaut_file, broken, archive)])
+    rows = csv_rows(page)
+    assert len(rows) == 1 + 3 and rows[0].startswith("source,face,") and rows[-1].startswith("holiday/two.png,2,")
     assert "broken.jpg" in page.locator(".gf-problems").inner_text()
-    page.locator(".gf-many-photo").nth(1).click()
+    assert page.locator("#gf-many-summary").inner_text().replace("\n", " ") == "3 faces in 2 photos: 3 happiness"
+    page.get_by_role("button", name="Open holiday/two.png").click()
     page.locator(".gf-box[data-face='2']").wait_for()
     assert page.locator("#gf-photo-view").is_visible() and shown(page) == ["1"]
+    page.get_by_role("button", name="Back to all photos").click()
+    page.locator(".gf-many-photo").first.wait_for()
+
+
+def test_a_removed_file_takes_its_own_card_with_it(page, astronaut_file, two_faces):
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(astronaut_file), str(two_faces)])
+    assert len(csv_rows(page)) == 1 + 3
+    page.locator("#gf-many-order").select_option("word")
+    page.locator("#gf-files").get_by_role("button", name=re.compile("Remove")).first.click()
+    page.locator("#gf-many-summary").filter(has_text="2 faces in 1 photo").wait_for()
+    assert [row.split(",")[0] for row in csv_rows(page)[1:]] == ["two.png", "two.png"]
+    page.locator(".gf-many-photo").click()
+    page.locator(".gf-box[data-face='2']").wait_for()  # not the other photo
 
 
 def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
@@ -250,6 +210,10 @@ def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
     page.wait_for_function("() => document.querySelector('#gf-clip video')?.videoWidth === 300")
     csv = base64.b64decode(page.locator("#gf-video-view .gf-download").get_attribute("href").partition(",")[2])
     assert csv.startswith(b"frame,time,person,")
+    plot = page.locator("#gf-video-view .gf-plot svg")
+    plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
+    seconds = page.evaluate("() => document.querySelector('#gf-clip video').currentTime")
+    assert seconds == pytest.approx(0.7, abs=0.1)  # the middle of a clip of 1.4 seconds
 
 
 def test_a_video_can_be_cancelled_and_leaves_nothing(page, astronaut, tmp_path, uploads):
@@ -257,15 +221,18 @@ def test_a_video_can_be_cancelled_and_leaves_nothing(page, astronaut, tmp_path, 
     pictures = [scene(astronaut, 20, 120, 220, size=(400, 120)) for _ in range(20)] * 20  # forty seconds of video
     start_video(page, write_clip(tmp_path / "long.mp4", pictures))
     page.locator("#gf-video-view progress").wait_for()
+    assert " of 40.0 seconds analysed" in page.locator("#gf-video-view").inner_text()
+    open_tab(page, "Photo")  # others are answered while it runs
+    page.locator("#gf-example").click()
+    page.locator("[data-panel='1']").wait_for()
+    open_tab(page, "Video")
+    assert page.locator("#gf-video-view progress").is_visible()
     page.locator("#gf-video-cancel").click()
     page.locator("#gf-video-view").get_by_text("Cancelled").wait_for()
     page.wait_for_timeout(2000)
     assert page.locator("#gf-video-view").get_by_text("Cancelled").is_visible()  # nothing comes after it
     assert page.locator("#gf-video-start").is_enabled()
     assert set(uploads.rglob("annotated*")) == before
-    open_tab(page, "Photo")  # and the model is free for others
-    page.locator("#gf-example").click()
-    page.locator("[data-panel='1']").wait_for()
 
 
 def test_a_broken_video_is_told(page, tmp_path):
@@ -273,7 +240,7 @@ def test_a_broken_video_is_told(page, tmp_path):
     file.write_bytes(b"no video" * 100)
     start_video(page, file)
     # Chromium itself says that it cannot play the file; this comes from the server.
-    page.locator(".toast-body").filter(has_text="This file is not a video that can be read").wait_for()
+    page.locator("#gf-video-view .gf-problem").filter(has_text="This file is not a video that can be read").wait_for()
     assert page.locator("#gf-video-start").is_enabled()
 
 

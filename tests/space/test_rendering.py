@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from jinja2 import UndefinedError
 from PIL import Image
 
+from space.archives import UploadedPhoto
 from space.rendering import render
 from space.tabs.about.view import about_view
 from space.tabs.live.view import frame_view
@@ -19,7 +21,7 @@ from space.tabs.many.view import batch_view
 from space.tabs.photo.view import empty_view, faces_view, photo_view
 from space.tabs.video.handlers import Analysis, Person
 from space.tabs.video.view import analysis_view
-from space.timeline import timeline
+from space.uploads import refuse
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.face_examples import anchors_near, distribution, face, photo
 from tests.helpers.html import assert_well_formed
@@ -73,10 +75,9 @@ def hostile_views() -> dict[str, str]:
         attention_map=np.arange(16.0).reshape(4, 4),
     )
     result, picture = photo(shown, shown), Image.new("RGB", (200, 100))
-    seconds = timeline(MARKUP, [0.0, 0.5], [shown.corrected] * 2, 0.0, 1.0)
-    batch = Batch([SCRIPT, SCRIPT])
+    batch = Batch([UploadedPhoto(SCRIPT, SCRIPT, SCRIPT)] * 2)
     batch.results[0], batch.thumbnails[0], batch.problems[1] = result, "data:image/png;base64,A", SCRIPT
-    person = Person("data:image/png;base64,A", [0.0, 0.5], [shown.corrected] * 2)
+    person = Person([0.0, 0.5], [shown.corrected] * 2, "data:image/png;base64,A", answerable=True)
     evaluation = copy.deepcopy(EVALUATION) | {"dataset": SCRIPT, "split": SCRIPT, "protocol": SCRIPT}
     evaluation["plain"]["balancing"] = dict.fromkeys(("labels_changed", "mended", "spoilt"), SCRIPT)
     for part in ("primary", "corrected"):
@@ -85,9 +86,11 @@ def hostile_views() -> dict[str, str]:
     evaluation["plain"]["corrected"]["support_by_class"] = dict.fromkeys(MARKUP, SCRIPT)
     return {
         "empty": empty_view(MARKUP),
+        "problem": refuse(SCRIPT, SCRIPT).view(),
+        "panel": unescape(faces_view(result).partition("<template")[2].partition(">")[2].partition("</template")[0]),
         "photo": photo_view(picture, result),
         "faces": faces_view(result),
-        "live": frame_view(MARKUP, shown, 2, seconds, 1.0),
+        "live": frame_view(MARKUP, (200, 100), {1: shown}, {1: ([-0.5, 0.0], [shown.corrected] * 2)}, -1.0, 1.0),
         "many": batch_view(batch),
         "video": analysis_view(Analysis(1, persons={1: person}, problem=SCRIPT), MARKUP),
         "about": about_view(evaluation, MARKUP, SCRIPT),

@@ -3,8 +3,7 @@
 import base64
 import io
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
 from grefel_hf.faces.photos import PhotoError, load_photo
-from grefel_hf.results import FacePrediction, PhotoPrediction
+from grefel_hf.results import FacePrediction
+from grefel_hf.video.tracking import Tracker
 
 from ...hardware import TURN, on_gpu
 from ...limits import LIVE_SIDE
-from ...timeline import timeline
-from ...uploads import refuse
-from .view import frame_view
+from .seats import Seats
+from .view import ended_view, frame_view, problem_view, waiting_view
 
 SECONDS_SHOWN = 20.0
 DATA_URI = "data:image/"
@@ -26,10 +25,18 @@ DATA_URI = "data:image/"
 
 @dataclass(frozen=True)
 class Moment:
-    """One analysed frame: when (seconds of a clock), and the largest face's distribution (N,), None without a face."""
+    """One analysed frame: when (seconds of a clock), and each person's distribution (N,) by number."""
 
     time: float
-    distribution: np.ndarray | None
+    distributions: dict[int, np.ndarray]
+
+
+@dataclass
+class Memory:
+    """Of one visitor: who is who, and the last seconds."""
+
+    tracker: Tracker = field(default_factory=Tracker)
+    moments: list[Moment] = field(default_factory=list)
 
 
 class LiveHandlers:
@@ -38,49 +45,65 @@ class LiveHandlers:
     def __init__(self, predictor: FacialExpressionPredictor):
         self._predict = on_gpu(predictor.__call__)
         self._labels = predictor.labels
+        self._seats = Seats()
 
-    def frame(self, payload: dict[str, Any] | None, moments: Sequence[Moment]) -> tuple[str, list[Moment]]:
+    def answer(self, visitor: str, data: dict[str, Any], memory: Memory | None) -> tuple[str, Memory | None]:
         """
-        Analyse one frame.
+        Answer what a visitor's page asks.
 
         Args:
-            payload: the image input's value: a frame as data URI.
-            moments: those of this visitor so far.
+            visitor: whose turn it may be.
+            data: {"stop": true}; or {"frame": a picture as data URI}, without which the place in the queue is told.
+            memory: of this visitor so far.
 
         Returns:
-            The view, and the moments of the last seconds with this one.
+            The view, and what is remembered now.
         """
+        if data.get("stop"):
+            self._seats.leave(visitor)
+            return "", None
+        place = self._seats.ask(visitor)
+        if place is None:
+            return ended_view(), None
+        if place:
+            return waiting_view(place), None
+        if data.get("frame") is None:
+            return waiting_view(0), memory
+        try:
+            image = decode_frame(data["frame"])
+        except ValueError as error:
+            return problem_view(str(error)), memory
+        return self._frame(image, memory or Memory())
+
+    def _frame(self, image: Image.Image, memory: Memory) -> tuple[str, Memory]:
         with TURN:
-            prediction = self._predict(decode_frame(payload))
+            prediction = self._predict(image)
         now = time.monotonic()
-        face = largest_face(prediction)
-        kept = [moment for moment in moments if now - moment.time <= SECONDS_SHOWN]
-        kept.append(Moment(now, None if face is None else face.corrected))
-        return self._view(face, len(prediction.faces), kept), kept
-
-    def _view(self, face: FacePrediction | None, count: int, moments: list[Moment]) -> str:
-        now = moments[-1].time
-        seen = [moment for moment in moments if moment.distribution is not None]
-        line = timeline(
-            self._labels,
-            [moment.time - now for moment in seen],
-            [moment.distribution for moment in seen],
-            -SECONDS_SHOWN,
-            0.0,
-        )
-        return frame_view(self._labels, face, count, line, _rate(moments))
+        tracks = memory.tracker.update(now, [face.box for face in prediction.faces])
+        faces = {track.person: face for track, face in zip(tracks, prediction.faces)}
+        for track in tracks:
+            track.time = now
+        memory.moments = [moment for moment in memory.moments if now - moment.time <= SECONDS_SHOWN]
+        memory.moments.append(Moment(now, {person: face.corrected for person, face in faces.items()}))
+        seen: dict[int, tuple[list[float], list[np.ndarray]]] = {}
+        for moment in memory.moments:
+            for person, values in moment.distributions.items():
+                times, distributions = seen.setdefault(person, ([], []))
+                times.append(moment.time - now)
+                distributions.append(values)
+        view = frame_view(self._labels, image.size, by_size(faces), seen, -SECONDS_SHOWN, _rate(memory.moments))
+        return view, memory
 
 
-def decode_frame(payload: dict[str, Any] | None) -> Image.Image:
+def decode_frame(uri: Any) -> Image.Image:
     """
     The picture in a data URI.
 
     Raises:
-        gr.Error: it is none, or a large one: live frames are small.
+        ValueError: it is none, or a large one: live frames are small.
     """
-    uri = (payload or {}).get("url")
     if not isinstance(uri, str) or not uri.startswith(DATA_URI):
-        raise refuse("A live frame has to be a picture in a data URI.", "No frame")
+        raise ValueError("A live frame has to be a picture in a data URI.")
     try:
         image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])), formats=["JPEG", "PNG", "WEBP"])
         if max(image.size) <= 2 * LIVE_SIDE:
@@ -88,15 +111,18 @@ def decode_frame(payload: dict[str, Any] | None) -> Image.Image:
             image.thumbnail((LIVE_SIDE, LIVE_SIDE))
             return image
     except (PhotoError, ValueError, OSError):
-        raise refuse("This frame cannot be read.", "No frame") from None
-    raise refuse(f"This frame is too large, the limit is {2 * LIVE_SIDE} pixels a side.", "Frame too large")
+        raise ValueError("This frame cannot be read.") from None
+    raise ValueError(f"This frame is too large, the limit is {2 * LIVE_SIDE} pixels a side.")
 
 
-def largest_face(prediction: PhotoPrediction) -> FacePrediction | None:
-    """The face whose box is the largest; None without faces."""
-    return max(
-        prediction.faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]), default=None
-    )
+def by_size(faces: dict[int, FacePrediction]) -> dict[int, FacePrediction]:
+    """Faces by person, the largest first."""
+
+    def area(face: FacePrediction) -> float:
+        left, top, right, bottom = face.box
+        return (right - left) * (bottom - top)
+
+    return dict(sorted(faces.items(), key=lambda item: area(item[1]), reverse=True))
 
 
 def _rate(moments: list[Moment]) -> float | None:

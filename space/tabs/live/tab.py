@@ -1,48 +1,39 @@
-"""The tab for the camera."""
+"""The tab for the camera: camera.js sends frames, one after the answer to the other, and draws what comes back."""
+
+from pathlib import Path
 
 import gradio as gr
 
-from ...limits import LIVE_SECONDS, LIVE_VISITORS
-from ...links import bounded
+from ...limits import LIVE_VISITORS
 from ...rendering import html, render
 from ...uploads import PRIVATE
-from .handlers import LiveHandlers
+from .handlers import LiveHandlers, Memory
 
-STREAM_EVERY = 0.1  # seconds; a frame that comes while another is analysed replaces the one that waits
+SCRIPT = Path(__file__).with_name("camera.js")
 FORGET_SECONDS = 300
+WAITING_AT_ONCE = 30  # asking for one's place costs nothing
 
 
 def live_tab(handlers: LiveHandlers) -> None:
     """Make the tab's parts and events inside the Blocks context that is open."""
-    moments = gr.State([], time_to_live=FORGET_SECONDS)
+    memory = gr.State(None, time_to_live=FORGET_SECONDS)
     with gr.Row(elem_classes="gf-columns"):
         with gr.Column(scale=5, min_width=320):
-            camera = bounded(
-                gr.Image(
-                    sources=["webcam"],
-                    streaming=True,
-                    type="pil",
-                    label="Camera",
-                    show_label=False,
-                    height=440,
-                    elem_id="gf-camera",
-                    buttons=[],
-                    webcam_options=gr.WebcamOptions(
-                        mirror=True, constraints={"video": {"width": {"ideal": 640}, "facingMode": "user"}}
-                    ),
-                )
-            )
-            html(render("live/note"), "gf-live-note")
+            camera = html(render("live/camera"), "gf-camera", script=SCRIPT.read_text(encoding="utf-8"))
         with gr.Column(scale=7, min_width=320):
             view = html(render("live/empty"), "gf-live-view")
-    camera.stream(
-        handlers.frame,
-        [camera, moments],
-        [view, moments],
-        stream_every=STREAM_EVERY,
-        time_limit=LIVE_SECONDS,
-        concurrency_limit=LIVE_VISITORS,
-        concurrency_id="live",  # of their own: a camera must not keep photos waiting for minutes
+
+    def answer(kept: Memory | None, event: gr.EventData, request: gr.Request) -> tuple:
+        found, kept = handlers.answer(request.session_hash or "", event._data or {}, kept)
+        return found or gr.skip(), kept
+
+    camera.submit(
+        answer,
+        memory,
+        [view, memory],
+        concurrency_limit=LIVE_VISITORS + WAITING_AT_ONCE,
+        concurrency_id="live",  # of their own: a camera must not keep photos waiting
+        trigger_mode="multiple",  # that someone stops is told while a frame is under way
         show_progress="hidden",
         **PRIVATE,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -12,20 +11,21 @@ from grefel_hf.faces.photos import PhotoError
 from grefel_hf.spreadsheets import csv_text
 
 from ... import sentences as wording
+from ...archives import UploadedPhoto, too_many, uploaded_photos
 from ...data_uris import jpeg_uri
 from ...hardware import in_turns, on_gpu
 from ...limits import MAX_PHOTOS
 from ...uploads import open_photo, refuse, uploaded_file
 
 PHOTOS_PER_CHUNK = 4  # in memory at once
-THUMBNAIL_SIDE = 112
+THUMBNAIL_SIDE = 192
 
 
 @dataclass
 class Batch:
     """What is known of a set so far: results and thumbnails by number of the photo, and why others were not read."""
 
-    names: list[str]
+    photos: list[UploadedPhoto]
     results: dict[int, PhotoPrediction] = field(default_factory=dict)
     thumbnails: dict[int, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class ManyPhotosHandlers:
         predict.
 
         Args:
-            photos: up to 50 image files (JPEG, PNG, WebP, ...).
+            photos: up to 50 image files (JPEG, PNG, WebP, ...), or zip files of them.
 
         Returns:
             Photos: name and faces of each photo that was read, with box, label, score and confidence of each face.
@@ -74,7 +74,7 @@ class ManyPhotosHandlers:
             }
             for photo in batch.results.values()
         ]
-        problems = [{"name": batch.names[number], "reason": reason} for number, reason in batch.problems.items()]
+        problems = [{"name": batch.photos[number].name, "reason": reason} for number, reason in batch.problems.items()]
         return table, batch.csv(), problems
 
     def analyse(self, photos: Sequence[dict[str, Any]] | None) -> Iterator[Batch]:
@@ -87,21 +87,20 @@ class ManyPhotosHandlers:
         if not photos:
             raise refuse("There is no photo yet: upload some.", "No photo")
         if len(photos) > MAX_PHOTOS:
-            raise refuse(f"These are {len(photos)} photos, the limit is {MAX_PHOTOS} at once.", "Too many photos")
-        paths = [uploaded_file(photo) for photo in photos]
-        batch = Batch([Path(path).name for path in paths])
+            raise too_many(len(photos))
+        batch = Batch(uploaded_photos([uploaded_file(photo) for photo in photos]))
         yield batch
-        yield from in_turns(self._fill(batch, paths))
+        yield from in_turns(self._fill(batch))
 
-    def _fill(self, batch: Batch, paths: list[str]) -> Iterator[Batch]:
-        for start in range(0, len(paths), PHOTOS_PER_CHUNK):
+    def _fill(self, batch: Batch) -> Iterator[Batch]:
+        for start in range(0, len(batch.photos), PHOTOS_PER_CHUNK):
             images: dict[int, Image.Image] = {}
-            for number, path in enumerate(paths[start : start + PHOTOS_PER_CHUNK], start):
+            for number, photo in enumerate(batch.photos[start : start + PHOTOS_PER_CHUNK], start):
                 try:
-                    images[number] = open_photo(path).image
+                    images[number] = open_photo(photo.path).image
                 except PhotoError as error:
-                    batch.problems[number] = wording.photo_error(str(error), path)
+                    batch.problems[number] = wording.photo_error(str(error), photo.path)
             for number, result in zip(images, self._predict(list(images.values()))):
-                batch.results[number] = replace(result, source=batch.names[number])
+                batch.results[number] = replace(result, source=batch.photos[number].name)
                 batch.thumbnails[number] = jpeg_uri(images[number], THUMBNAIL_SIDE)
             yield batch

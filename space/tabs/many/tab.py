@@ -1,6 +1,7 @@
-"""The tab for many photos: files in, a table and a CSV file out; a row opens its photo in the photo tab."""
+"""The tab for many photos: files in, cards and a CSV file out; a card opens its photo in the photo tab."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -8,18 +9,12 @@ import gradio as gr
 from ...limits import MODEL
 from ...links import bounded
 from ...rendering import html, render
-from ...uploads import PRIVATE, refuse, uploaded_file
+from ...uploads import PRIVATE, Refusal, uploaded_file
 from ..photo.tab import PhotoTab
 from .handlers import ManyPhotosHandlers
 from .view import batch_view
 
-# Which photo was chosen travels with the click.
-CHOOSE = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-photo]");
-  if (button) trigger("click", { number: Number(button.dataset.photo) });
-});
-"""
+SCRIPT = Path(__file__).with_name("photos.js")
 
 
 def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -> None:
@@ -32,24 +27,27 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
         gr.File(
             label="Photos",
             file_count="multiple",
-            file_types=["image"],
+            file_types=["image", ".zip"],
             height=150,
             elem_id="gf-files",
         )
     )
-    view = html(empty(), "gf-many-view", script=CHOOSE)
+    view = html(empty(), "gf-many-view", script=SCRIPT.read_text(encoding="utf-8"))
 
     def show(photos: list[dict[str, Any]] | None) -> Iterator[str]:
-        for batch in handlers.analyse(photos):
-            yield batch_view(batch)
+        try:
+            for batch in handlers.analyse(photos):
+                yield batch_view(batch)
+        except Refusal as error:
+            yield error.view()
 
-    def open_photo(photos: list[dict[str, Any]] | None, event: gr.EventData) -> list[Any]:
-        number = event.number
-        if not photos or not isinstance(number, int) or not 0 <= number < len(photos):
-            raise refuse("This photo is no longer there: upload it again.", "No photo")
-        return [gr.Tabs(selected="photo"), *photo_tab.shown(uploaded_file(photos[number]))]
+    def open_photo(event: gr.EventData) -> list[Any]:
+        return [gr.Tabs(selected="photo"), *photo_tab.shown(uploaded_file(event._data), one_of_many=True)]
 
     shown = files.upload(show, files, view, show_progress="hidden", **PRIVATE, **MODEL)
     shown.failure(empty, None, view, queue=False, show_progress="hidden", **PRIVATE)
     files.clear(empty, None, view, queue=False, show_progress="hidden", cancels=shown, **PRIVATE)
-    view.click(open_photo, files, [tabs, *photo_tab.parts], show_progress_on=view, **PRIVATE, **MODEL)
+    files.delete(None, files, None, js="(files) => keepPhotos(files)")
+    opened = view.click(open_photo, None, [tabs, *photo_tab.parts], show_progress_on=view, **PRIVATE, **MODEL)
+    photo_tab.focus_after(opened)
+    photo_tab.back.click(lambda: gr.Tabs(selected="many"), None, tabs, queue=False, show_progress="hidden", **PRIVATE)

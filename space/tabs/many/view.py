@@ -1,28 +1,47 @@
-"""What is seen of a set of photos: a table and a CSV file, as data for templates/many."""
+"""What is seen of a set of photos: a card for each, as data for templates/many; photos.js sums them up."""
+
+from grefel_hf import PhotoPrediction, faces_table
+from grefel_hf.spreadsheets import csv_text
 
 from ... import figures
-from ...data_uris import csv_uri
+from ... import sentences as wording
 from ...rendering import render
 from .handlers import Batch
 
 
 def batch_view(batch: Batch) -> str:
-    """The photos that were read, in order; the CSV file once all are done."""
-    whole = batch.done == len(batch.names)
+    """The photos that were read, in order."""
+    header, _ = _table(PhotoPrediction(None, 0, 0, "", [], next((r.labels for r in batch.results.values()), ())))
     return render(
         "many/batch",
-        total=len(batch.names),
+        total=len(batch.photos),
         done=batch.done,
-        csv=csv_uri(batch.csv()) if whole else None,
-        faces=sum(len(photo.faces) for photo in batch.results.values()),
+        header=header,
         photos=[
             {
                 "number": number,
-                "name": batch.names[number],
+                "file": batch.photos[number],
                 "thumbnail": batch.thumbnails[number],
-                "faces": [(face, figures.answer_colour(face)) for face in photo.faces],
+                "faces": [_face(face) for face in photo.faces],
+                "confidence": min((face.confidences["corrected"] for face in photo.faces), default=2),
+                "rows": _table(photo)[1],
             }
             for number, photo in sorted(batch.results.items())
         ],
-        problems=[(batch.names[number], reason) for number, reason in batch.problems.items()],
+        problems=[(batch.photos[number], reason) for number, reason in batch.problems.items()],
     )
+
+
+def _face(face) -> dict:
+    return {
+        "word": wording.answer_word(face),
+        "colour": figures.answer_colour(face),
+        "certainty": wording.short_certainty(face),
+        "unsure": wording.is_unsure(face),
+    }
+
+
+def _table(photo: PhotoPrediction) -> tuple[str, str]:
+    """The header and the rows of a photo's faces as CSV."""
+    header, _, rows = csv_text(faces_table([photo])).partition("\n")
+    return header, rows

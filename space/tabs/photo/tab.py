@@ -8,7 +8,7 @@ import gradio as gr
 from ...limits import MODEL
 from ...links import bounded
 from ...rendering import html
-from ...uploads import PRIVATE, uploaded_file
+from ...uploads import PRIVATE, Refusal, uploaded_file
 from .handlers import PhotoHandlers
 from .view import empty_view
 
@@ -23,6 +23,7 @@ class PhotoTab:
 
     parts: the components that `shown` and `emptied` fill.
     photo: the upload field.
+    back: the button that leads back to many photos, shown where this is one of them.
     """
 
     def __init__(self, handlers: PhotoHandlers, labels: tuple[str, ...]):
@@ -44,11 +45,12 @@ class PhotoTab:
                     )
                 )
                 view = html("", "gf-photo-view", visible=False)
+                self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
                 example = gr.Button("Example: Eileen Collins (NASA)", icon=str(EXAMPLE), elem_id="gf-example")
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
-        self.parts = [self.photo, view, faces, another, example]
+        self.parts = [self.photo, view, faces, self.back, another, example]
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
@@ -63,23 +65,25 @@ class PhotoTab:
         """Once this event has shown a result, the focus goes there."""
         event.success(None, js="() => focusAnswer()")
 
-    def shown(self, path: str) -> tuple:
-        """The parts with the result of a photo: with boxes it takes the place of the upload field."""
+    def shown(self, path: str, one_of_many: bool = False) -> tuple:
+        """The parts with the result of a photo in place of the upload field; `one_of_many`: with a way back."""
         photo_html, faces_html = self._handlers.draw(path)
         return (
             gr.update(value=None, visible=False),
             gr.update(value=photo_html, visible=True),
             faces_html,
+            gr.update(visible=one_of_many),
             gr.update(visible=True),
             gr.update(visible=False),
         )
 
-    def emptied(self) -> tuple:
-        """The parts without a result: the upload field is back."""
+    def emptied(self, problem: Refusal | None = None) -> tuple:
+        """The parts without a result: the upload field is back, and beside it what was wrong."""
         return (
             gr.update(value=None, visible=True),
             gr.update(value="", visible=False),
-            self._empty,
+            problem.view() if problem else self._empty,
+            gr.update(visible=False),
             gr.update(visible=False),
             gr.update(visible=True),
         )
@@ -87,7 +91,10 @@ class PhotoTab:
     def _show_upload(self, upload: dict[str, Any] | None) -> Any:
         if upload is None:  # the field was emptied, or the camera has just been switched on
             return gr.skip()
-        return self.shown(uploaded_file(upload))
+        try:
+            return self.shown(uploaded_file(upload))
+        except Refusal as error:
+            return self.emptied(error)
 
     def _show_example(self) -> tuple:
         return self.shown(str(EXAMPLE))

@@ -28,16 +28,20 @@ ANALYSED_A_SECOND = 5
 SMOOTHING = 0.5  # seconds
 MAX_SMOOTHING = 5.0
 SECONDS_BETWEEN_REPORTS = 0.5
-PERSON_SIDE = 96
+PERSON_SIDE = 128
+# Whoever was seen for less time (seconds), and less than half of the video, is likely no person, or tells nothing.
+LEAST_SECONDS = 0.5
 
 
 @dataclass
 class Person:
-    """When someone was seen, the smoothed distributions (N,) at these times, and a picture of them as data URI."""
+    """When someone was seen, the smoothed distributions (N,) at these times, and their largest face as data URI."""
 
-    picture: str
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
+    picture: str = ""
+    size: float = 0.0  # pixels of that face's box
+    answerable: bool = False  # whether any of the faces can be read
 
 
 @dataclass
@@ -46,19 +50,30 @@ class Analysis:
     What is known of a video so far.
 
     done, total: frames; total is None where the file does not say.
+    end, length: seconds, of the last frame and of all, None as for `total`.
     clip: path of the annotated copy, once it is whole.
     problem: why not everything could be read.
     """
 
     total: int | None
     done: int = 0
-    end: float = 0.0  # seconds
+    end: float = 0.0
+    length: float | None = None
     persons: dict[int, Person] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     clip: str | None = None
     problem: str | None = None
     cut: bool = False
     labels: tuple[str, ...] = ()
+
+    def shown(self) -> dict[int, Person]:
+        """The persons that are worth a look: seen for a while, with a face that can be read."""
+        least = min(LEAST_SECONDS, self.end / 2)
+        return {
+            number: person
+            for number, person in self.persons.items()
+            if person.answerable and person.times[-1] - person.times[0] >= least
+        }
 
     def csv(self) -> str:
         """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
@@ -84,6 +99,7 @@ class VideoHandlers:
 
         Returns:
             Persons: a number for each person, when they were seen first and last (seconds), their mean distribution.
+                Whoever left and came back is counted anew; whoever was seen for less than half a second is left out.
             CSV: one row per analysed frame and person with all distributions and confidences.
             Annotated video: a copy with boxes and labels drawn in.
         """
@@ -95,7 +111,7 @@ class VideoHandlers:
                 "to": person.times[-1],
                 "distribution": dict(zip(self._predictor.labels, np.mean(person.distributions, axis=0).tolist())),
             }
-            for number, person in analysis.persons.items()
+            for number, person in analysis.shown().items()
         ]
         return persons, analysis.csv(), analysis.clip
 
@@ -122,8 +138,11 @@ class VideoHandlers:
                 )
             most = round(limits.MAX_VIDEO_SECONDS * video.rate)
             expected = video.expected_frames
+            total = expected and min(expected, most)
             analysis = Analysis(
-                total=expected and min(expected, most), cut=expected is not None and expected > 1.02 * most
+                total,
+                length=total and total / video.rate,
+                cut=expected is not None and expected > 1.02 * most,
             )
             frames = analyse_video(
                 video,
@@ -137,7 +156,7 @@ class VideoHandlers:
             )
             reported = 0.0
             for frame in write_annotated(frames, clip, video):
-                _add(analysis, frame)
+                add_frame(analysis, frame)
                 if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
                     reported = time.monotonic()
                     yield analysis
@@ -148,15 +167,18 @@ class VideoHandlers:
             yield analysis
 
 
-def _add(analysis: Analysis, frame: VideoFrame) -> None:
+def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
+    """One more frame of the video, in order."""
     analysis.done, analysis.end, analysis.labels = frame.index + 1, frame.time, frame.labels
     if not frame.analysed:
         return
     analysis.rows += timeline_rows(frame)
     for tracked in frame.faces:
-        if tracked.person not in analysis.persons:
-            analysis.persons[tracked.person] = Person(jpeg_uri(tracked.face.crop, PERSON_SIDE))
-        person = analysis.persons[tracked.person]
+        person = analysis.persons.setdefault(tracked.person, Person())
+        left, top, right, bottom = tracked.face.box
+        if (size := (right - left) * (bottom - top)) > person.size:
+            person.size, person.picture = size, jpeg_uri(tracked.face.crop, PERSON_SIDE)
+        person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
         person.distributions.append(tracked.smoothed)
 

@@ -8,7 +8,7 @@ import gradio as gr
 from ...limits import VIDEO
 from ...links import bounded
 from ...rendering import html, render
-from ...uploads import PRIVATE
+from ...uploads import PRIVATE, Refusal
 from .handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers
 from .view import analysis_view, progress_view
 
@@ -62,6 +62,9 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
                     gr.update(interactive=False),
                     gr.update(visible=True),
                 )
+        except Refusal as error:
+            yield idle(error.view())
+            return
         except Exception:  # said in a message over the page; `failure` would also fire where someone cancels
             yield idle(render("video/empty"))
             raise

@@ -13,22 +13,28 @@ from .handlers import Analysis, Person
 
 def progress_view(analysis: Analysis) -> str:
     """How far the analysis has come."""
-    return render("video/progress", done=analysis.done, total=analysis.total or analysis.done, seconds=analysis.end)
+    return render(
+        "video/progress",
+        done=analysis.done,
+        total=analysis.total or analysis.done,
+        seconds=analysis.end,
+        length=analysis.length,
+    )
 
 
 def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
     """The whole analysis; of many persons those who were seen longest."""
-    longest = sorted(analysis.persons, key=lambda number: len(analysis.persons[number].times), reverse=True)
+    persons = analysis.shown()
+    longest = sorted(persons, key=lambda number: len(persons[number].times), reverse=True)
     return render(
         "video/analysis",
-        count=len(analysis.persons),
+        count=len(persons),
+        dropped=len(analysis.persons) - len(persons),
         seconds=analysis.end,
         csv=csv_uri(analysis.csv()),
         problem=analysis.problem,
         cut=analysis.cut,
-        persons=[
-            _person(analysis.persons[number], number, analysis.end, labels) for number in sorted(longest[:MAX_PERSONS])
-        ],
+        persons=[_person(persons[number], number, analysis.end, labels) for number in sorted(longest[:MAX_PERSONS])],
         classes=figures.coloured(labels),
     )
 

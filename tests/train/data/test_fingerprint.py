@@ -2,9 +2,10 @@
 
 import shutil
 
+import pytest
 from PIL import Image
 
-from grefel_train.data.fingerprint import data_fingerprint
+from grefel_train.data.fingerprint import check_kept_out, data_fingerprint
 from tests.helpers.adapter_trees import write_imagefolder
 from tests.helpers.face_tables import faces, load
 
@@ -26,3 +27,18 @@ def test_folders_have_the_same_one_wherever_they_lie(tmp_path, own_cache):
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
     Image.new("RGB", (99, 99), "red").save(tmp_path / "b" / "faces" / "anger" / "0.png")
     assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ({"data": {"calibration": None}, "args": {"calibration_fraction": 0.0}}, "it has trained on those"),
+        ({"args": {}}, "it has trained on those"),
+        ({"data": {"calibration": "other"}, "args": {"calibration_fraction": 0.1}}, "not the images that"),
+    ],
+)
+def test_a_run_that_trained_on_these_images_is_refused(results, message):
+    with pytest.raises(ValueError, match=message):
+        check_kept_out(faces([0, 1, 2]), results, 0.5)
+    check_kept_out(faces([0, 1, 2]), {"data": {"calibration": data_fingerprint(faces([0, 1, 2]))}, "args": {}}, 0.5)
+    check_kept_out(faces([0, 1, 2]), {"args": {"calibration_fraction": 0.5}}, 0.5)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
-from grefel_train.data.splits import VALIDATION_SPLITS
 from grefel_train.flags import FlagParser, Scope
+
+VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 
 
 def add_source_arguments(add: Callable[..., Any]) -> None:
@@ -27,6 +28,24 @@ def add_source_arguments(add: Callable[..., Any]) -> None:
     for adapter in ADAPTERS.values():
         for option in adapter.options:
             add(f"--{option.flag}", **option.settings)
+
+
+def add_label_arguments(add: Callable[..., Any]) -> None:
+    """The flags that say where labels are, and what becomes of images that cannot be read."""
+    add("--label_column_name", help="Default: label, labels, or the only column of class ids.")
+    add("--group_column_name", help="Column with the video or subject of an image; default: group, if any.")
+    add(
+        "--label_names",
+        nargs="+",
+        help="Classes in the order of their ids: another order than the data has, names for numbers, or the columns "
+        "of votes.",
+    )
+    add(
+        "--on_bad_image",
+        choices=["error", "skip"],
+        default="error",
+        help="An unreadable image ends the run, or it is passed over; in training a neighbour takes its place.",
+    )
 
 
 def add_label_map_argument(add: Callable[..., Any]) -> None:
@@ -70,21 +89,8 @@ def add_data_arguments(parser: FlagParser) -> None:
         nargs="+",
         help="Hold out these groups (subjects, characters, videos) of the training split instead.",
     )
-    add("--label_column_name", help="Default: label, labels, or the only column of class ids.")
-    add("--group_column_name", help="Column with the video or subject of an image; default: group, if any.")
-    add(
-        "--label_names",
-        nargs="+",
-        help="Classes in the order of their ids: another order than the data has, names for numbers, or the columns "
-        "of votes.",
-    )
+    add_label_arguments(add)
     add("--streaming", action=argparse.BooleanOptionalAction, default=False, help="Read training data as it comes.")
-    add(
-        "--on_bad_image",
-        choices=["error", "skip"],
-        default="error",
-        help="An unreadable image ends the run, or a neighbour takes its place.",
-    )
     add("--label_noise", type=float, default=0.0, help="For experiments: share of training images with a wrong label.")
     add("--max_train_samples", type=int, help="Train on so many images, drawn at random.")
     add("--max_eval_samples", type=int, help="Validate with so many images, drawn at random.")

@@ -31,3 +31,25 @@ def image_identity(image: dict) -> bytes:
     path = Path(image.get("path") or "")
     size = path.stat().st_size if path.is_file() else -1
     return f"\0{path.parent.name}/{path.name} {size}".encode()
+
+
+def check_kept_out(calibration: Dataset, results: dict | None, calibration_fraction: float):
+    """
+    Raises:
+        ValueError: `results`, the run's own record, does not say that it kept these very images out of training.
+    """
+    if results is None:
+        return
+    noted = results.get("data", {}).get("calibration")
+    if noted is None and results["args"].get("calibration_fraction", 0) == calibration_fraction:
+        return  # a run of before such notes were taken
+    if noted is None:
+        raise ValueError(
+            "the run kept no images out of training by --calibration_fraction "
+            f"{calibration_fraction}: it has trained on those that this would be fitted to."
+        )
+    if noted != data_fingerprint(calibration):
+        raise ValueError(
+            "these are not the images that the run kept out of training: name the same data with the same flags as the "
+            f"run did (its --calibration_fraction was {results['args'].get('calibration_fraction')})."
+        )

@@ -159,6 +159,11 @@ def file_names(data: Dataset) -> list[str] | None:
     for column in ("file_name", "name"):
         if column in data.column_names:
             return [str(name) for name in read_column(data, column).to_pylist()]
+    return image_paths(data)
+
+
+def image_paths(data: Dataset) -> list[str] | None:
+    """The path of each image's file; None where one has none."""
     batches = data.select_columns("image").with_format("arrow").iter(1000)
     paths = [path for batch in batches for path in pc.struct_field(batch["image"], "path").to_pylist()]
     return None if None in paths else paths

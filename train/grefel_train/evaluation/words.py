@@ -54,10 +54,10 @@ def may_be_chance(bounds: list[float] | None) -> bool:
     return bool(bounds) and bounds[0] <= 0 <= bounds[1]
 
 
-def environment(autoescape: bool) -> Environment:
-    """Of the templates beside this file, with figures in words as filters."""
+def environment(autoescape: bool, *folders: Path) -> Environment:
+    """Of the templates beside this file and in other folders, with figures in words as filters."""
     found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", *folders]),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -74,5 +74,7 @@ def reliability_points(metrics: dict[str, Any]) -> list[str]:
         metrics: metrics.json of evaluate.py.
     """
     template = environment(autoescape=False).get_template("reliability.md")  # Markdown, of a checkpoint's own figures
-    text = template.render(summary=metrics["summary"], robustness=metrics.get("robustness"))
+    text = template.render(
+        summary=metrics["summary"], robustness=metrics.get("robustness"), certainty=metrics.get("certainty")
+    )
     return [line for line in text.splitlines() if line]

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grefel_hf.model.configuration_grefel import GREFEL_SIZES
+from grefel_hf.model.sizes import GREFEL_SIZES
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.flags import FlagParser, Scope
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
@@ -198,6 +198,12 @@ def add_optimisation_arguments(group):
     add("--warmup_steps", "--num_warmup_steps", type=at_least(0, int), help="The same in steps; goes first.")
     add("--max_grad_norm", type=at_least(0, float), default=5.0, help="0 does not clip.")
     add(
+        "--anchor_start",
+        choices=("random", "kmeans"),
+        default="random",
+        help="kmeans places the anchors among the embeddings after the first epoch, and dead ones anew after others.",
+    )
+    add(
         "--ema_decay",
         type=at_least(0, float),
         default=0.998,
@@ -309,8 +315,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return "--refinement and --balance_power both choose what an epoch shows: give one of them"
     if args.streaming and args.max_train_steps is None:
         return "--streaming needs --max_train_steps: a stream does not tell how long an epoch is"
-    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map"):
-        if args.streaming and getattr(args, flag) not in (False, "none", []):
+    for flag in ("refinement", "class_weighting", "balance_power", "calibration_fraction", "label_map", "anchor_start"):
+        if args.streaming and getattr(args, flag) not in (False, "none", [], "random"):
             return f"--{flag} needs to know all labels beforehand, which --streaming does not"
     if args.streaming and args.lr_scheduler_type == EXPONENTIAL:
         return f"--lr_scheduler_type {EXPONENTIAL} counts epochs, and --streaming does not tell how long one is"

@@ -38,6 +38,11 @@ class WeightAverage:
                 average.copy_(value)
         self.updates += 1
 
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The average of one of the model's parameters or buffers, to be changed in place; not of sharded ones."""
+        index = next(i for i, value in enumerate(local_tensors(self.model)) if value.data_ptr() == tensor.data_ptr())
+        return self.tensors[index]
+
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """The model has the averaged weights within the block, and its own again, bit for bit, after it."""

@@ -28,6 +28,7 @@ from grefel_train.data.augmentation import FaceAugmentation, build_augmentation,
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
+from grefel_train.run.anchors import embeddings_for_anchors, place_anchors, replace_dead_anchors
 from grefel_train.run.averages import WeightAverage, local_tensors
 from grefel_train.run.build import train_mode
 from grefel_train.run.checkpoints import write_checkpoint
@@ -180,6 +181,25 @@ def train_epoch(run: Run, augment: FaceAugmentation, bar: tqdm):
     progress.unmeasured = True
     if last:
         progress.epoch, progress.batches = progress.epoch + 1, 0
+        settle_anchors(run)
+
+
+def settle_anchors(run: Run):
+    """With --anchor_start kmeans: place the anchors after the first epoch, and after later ones those that are dead."""
+    anchors = run.plain_model.anchors
+    if run.args.anchor_start == "random" or anchors is None or run.progress.step >= run.total_steps:
+        return
+    run.model.eval()
+    faces, batch = run.train_loader.dataset, run.args.per_device_eval_batch_size
+    embeddings, labels = embeddings_for_anchors(run.plain_model, faces, run.processor, batch)
+    before = anchors.positions.detach().clone()
+    change = place_anchors if run.progress.epoch == 1 else replace_dead_anchors
+    change(anchors, embeddings.to(before.device), labels.to(before.device))
+    if run.accelerator.num_processes > 1:
+        torch.distributed.broadcast(anchors.positions.data, src=0)
+    if run.average is not None:  # which would lag behind
+        moved = (anchors.positions.data != before).any(-1)
+        run.average.of(anchors.positions)[moved] = anchors.positions.data[moved]
 
 
 def seed_batch(seed: int, epoch: int, batch: int, process: int):

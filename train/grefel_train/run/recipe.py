@@ -6,18 +6,30 @@ jsonargparse can nearly do this and was tried: it takes `refinement: 3` and `fre
 """
 
 import argparse
+import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from grefel_hf import GReFELConfig
+import grefel_hf
 from grefel_train.flags import FlagParser, Scope
 
-# Every entry of a GReFEL model that a recipe's `model` or a flag --model.ENTRY may set.
-MODEL_ENTRIES = tuple(name for name in GReFELConfig.__annotations__ if name != "model_type")
 MODEL_PREFIX = "model."
+
+
+def model_entries() -> tuple[str, ...]:
+    """
+    Every entry of `GReFELConfig`, which a recipe's `model` or a flag --model.ENTRY may set, from its source: the class
+    itself comes with transformers and PyTorch, and --help would wait for them.
+    """
+    source = Path(grefel_hf.__file__).parent / "model" / "configuration_grefel.py"
+    (config,) = (node for node in ast.parse(source.read_text()).body if getattr(node, "name", "") == "GReFELConfig")
+    return tuple(node.target.id for node in config.body if isinstance(node, ast.AnnAssign))
+
+
+MODEL_ENTRIES = model_entries()
 
 
 def add_model_arguments(parser: FlagParser):

@@ -3,32 +3,46 @@
 import base64
 import io
 
-import gradio as gr
 import pytest
 from PIL import Image
 
+from grefel_hf import FacialExpressionPredictor
 from space import limits
-from space.tabs.live.handlers import decode_frame
+from space.tabs.live.handlers import LiveHandlers, decode_frame
+
+
+def uri(image: Image.Image, kind: str = "jpeg") -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def test_live_frames_that_are_none_are_refused(astronaut):
-    def uri(image: Image.Image, kind: str = "jpeg") -> dict:
-        buffer = io.BytesIO()
-        image.save(buffer, kind)
-        return {"url": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"}
-
     assert decode_frame(uri(astronaut)).size == (512, 512)
     assert max(decode_frame(uri(astronaut.resize((2000, 1000)))).size) == limits.LIVE_SIDE
-    for payload in (
+    for frame in (
         None,
-        {},
         {"path": "/etc/passwd"},
-        {"url": "file:///etc/passwd"},
-        {"url": "http://127.0.0.1/"},
-        {"url": "data:image/png;base64,!!!"},
-        {"url": "data:image/svg+xml;base64,PHN2Zy8+"},
+        "file:///etc/passwd",
+        "http://127.0.0.1/",
+        "data:image/png;base64,!!!",
+        "data:image/svg+xml;base64,PHN2Zy8+",
         uri(astronaut.resize((3000, 10))),
         uri(astronaut, "gif"),
     ):
-        with pytest.raises(gr.Error):
-            decode_frame(payload)
+        with pytest.raises(ValueError, match="frame"):
+            decode_frame(frame)
+
+
+def test_each_person_has_a_timeline_and_keeps_their_number(tiny_checkpoint, astronaut):
+    handlers = LiveHandlers(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
+    both = Image.new("RGB", (1024, 512))
+    both.paste(astronaut, (0, 0))
+    both.paste(astronaut, (512, 0))
+    _, memory = handlers.answer("visitor", {"frame": uri(both)}, None)
+    view, memory = handlers.answer("visitor", {"frame": uri(both)}, memory)
+    assert [sorted(moment.distributions) for moment in memory.moments] == [[1, 2], [1, 2]]
+    assert view.count("gf-timeline") == 2 and "Person 2" in view
+    view, memory = handlers.answer("visitor", {"frame": "nonsense"}, memory)
+    assert "has to be a picture" in view and len(memory.moments) == 2
+    assert handlers.answer("visitor", {"stop": True}, memory) == ("", None)

@@ -1,26 +1,32 @@
 """What is seen of one frame of a camera."""
 
-from dataclasses import replace
+import json
+import re
+from html import unescape
 
-import numpy as np
-
-from space.tabs.live.view import frame_view
-from space.timeline import timeline
+from space.tabs.live.view import frame_view, waiting_view
 from tests.helpers.face_examples import LABELS, distribution, face
 from tests.helpers.html import assert_well_formed
 
-LINE = timeline(LABELS, [0.0, 0.5], [distribution()] * 2, 0.0, 1.0)
+SEEN = {1: ([-0.5, 0.0], [distribution()] * 2)}
 
 
-def test_the_crop_of_a_frame_has_no_switches():
-    html = frame_view(LABELS, replace(face(distribution(fear=0.9)), attention_map=np.eye(4)), 1, LINE, None)
-    assert "data-layer" not in html and "gf-attention" in html
-    assert "The only face" in html and html.count("<polygon") == len(LABELS)
+def test_every_face_has_a_box_over_the_picture_and_the_first_its_figures():
+    faces = {2: face(distribution(fear=0.9)), 1: face(distribution(anger=0.9), box=(0.0, 0.0, 20.0, 20.0))}
+    html = frame_view(LABELS, (100, 200), faces, SEEN, -20.0, None)
+    boxes = json.loads(unescape(re.search('data-boxes="([^"]*)"', html)[1]))
+    assert [(box["person"], box["word"]) for box in boxes] == [(2, "fear"), (1, "anger")]
+    assert [boxes[0][side] for side in ("left", "top", "width", "height")] == [10, 10, 50, 30]
+    assert "Person 2, the largest of 2 faces" in html and html.count("<polygon") == len(LABELS)
     assert_well_formed(html)
 
 
 def test_a_frame_without_a_face_keeps_the_timeline():
-    html = frame_view(LABELS, None, 0, LINE, 4.0)
-    assert "No face in the picture" in html and "gf-timeline" in html
+    html = frame_view(LABELS, (100, 100), {}, SEEN, -20.0, 4.0)
+    assert "No face in the picture" in html and "gf-timeline" in html and 'data-boxes="[]"' in html
     assert "4.0 frames a second are analysed" in html
     assert_well_formed(html)
+
+
+def test_who_waits_is_told_the_place():
+    assert "you are number 3 in the queue" in waiting_view(3)

@@ -1,11 +1,17 @@
 """Videos that are none, too long or too large, and an analysis that is cancelled."""
 
+import base64
+import io
+
 import gradio as gr
 import pytest
+from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
-from space.tabs.video.handlers import VideoHandlers
+from grefel_hf.video.analysis import TrackedFace, VideoFrame
+from space.tabs.video.handlers import Analysis, VideoHandlers, add_frame
 from space.tabs.video.view import analysis_view
+from tests.helpers.face_examples import LABELS, distribution, face
 from tests.helpers.tiny import FILE_DATA, tiny_endpoint
 from tests.helpers.video_clips import scene, write_clip, write_sound
 
@@ -62,6 +68,29 @@ def test_a_cancelled_analysis_leaves_no_file(tiny_video_handlers, uploaded, tmp_
     assert len(list(tmp_path.iterdir())) == 2  # the clip and the folder for its copy
     reports.close()
     assert [path.name for path in tmp_path.rglob("*")] == ["clip.mp4"]
+
+
+def test_short_appearances_are_dropped_and_the_largest_face_stands_for_a_person():
+    def frame(index: int, *persons: tuple[int, float]) -> VideoFrame:
+        faces = [
+            TrackedFace(
+                number,
+                face(distribution(fear=0.9), box=(0, 0, size, size), crop=Image.new("RGB", (8, 8), (int(size), 0, 0))),
+                distribution(),
+            )
+            for number, size in persons
+        ]
+        return VideoFrame(index, index / 5, LABELS, faces, True, Image.new)
+
+    analysis = Analysis(total=10)
+    for index in range(10):
+        others = [(2, 10.0)] if index < 2 else []
+        add_frame(analysis, frame(index, (1, 200.0 if index == 4 else 50.0), *others))
+    assert list(analysis.persons) == [1, 2] and list(analysis.shown()) == [1]
+    picture = Image.open(io.BytesIO(base64.b64decode(analysis.persons[1].picture.partition(",")[2])))
+    assert picture.getpixel((4, 4))[0] == pytest.approx(200, abs=5)
+    view = analysis_view(analysis, LABELS)
+    assert "1 person in 1.8 seconds" in view and "1 short appearance of less than half a second" in view
 
 
 @pytest.mark.parametrize("smoothing", [-1, 6, "much", None, float("nan")])

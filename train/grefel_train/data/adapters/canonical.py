@@ -1,15 +1,20 @@
-"""What every adapter is and returns, and the small things that adapters share."""
+"""
+What every adapter is and returns, and the small things that adapters share.
+
+The libraries that take a second are imported by what reads: the adapters' options are flags, and --help is quick.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from datasets import ClassLabel, Dataset, Features, Image, Value
-from datasets.exceptions import DatasetsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
 
 
 class FaceSplits(NamedTuple):
@@ -21,7 +26,7 @@ class FaceSplits(NamedTuple):
     where the set knows it. `label_names` are the classes in the order of their ids.
     """
 
-    splits: dict[str, Dataset]
+    splits: dict[str, "Dataset"]
     label_names: tuple[str, ...]
 
 
@@ -63,8 +68,10 @@ class Adapter:
 
 def face_split(
     files: Sequence[str], labels: Sequence[int], label_names: Sequence[str], groups: Sequence[str] | None = None
-) -> Dataset:
+) -> "Dataset":
     """A split of image files, which stay where they are and are decoded when they are read."""
+    from datasets import ClassLabel, Dataset, Features, Image, Value
+
     features = Features({"image": Image(), "label": ClassLabel(names=list(label_names))})
     columns = {"image": files, "label": labels}
     if groups is not None:
@@ -85,20 +92,26 @@ def require(path: Path, what: str) -> Path:
     return path
 
 
-def read_column(split: Dataset, name: str) -> pa.Array:
+def read_column(split: "Dataset", name: str) -> "pa.Array":
     """One column of a split, read without touching the images."""
+    import pyarrow as pa
+
     column = split.select_columns(name).with_format("arrow")[:][name]
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def list_column(matrix: np.ndarray) -> pa.Array:
+def list_column(matrix: np.ndarray) -> "pa.Array":
     """(M, N) fractions as a column of lists, in one piece: `datasets` hashes what a list holds one by one."""
+    import pyarrow as pa
+
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """What `datasets` wraps in errors of its own comes out as the ValueError or OSError that it was."""
+    from datasets.exceptions import DatasetsError
+
     try:
         yield
     except DatasetsError as error:

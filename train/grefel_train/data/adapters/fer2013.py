@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from datasets import ClassLabel, Dataset, Features, Image, Value
 from PIL import Image as PILImage
 
 from grefel_train.data.adapters.canonical import Adapter, FaceSplits, plain_errors, read_column, require
@@ -24,7 +23,6 @@ LABEL_NAMES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 SIDE = 48
 COLUMNS = ("emotion", "pixels", "Usage")
-FEATURES = Features({"image": Image(), "label": ClassLabel(names=list(LABEL_NAMES)), "usage": Value("string")})
 
 
 def load(folder: Path) -> FaceSplits:
@@ -35,13 +33,16 @@ def load(folder: Path) -> FaceSplits:
         FileNotFoundError: the folder or its file is not there.
         ValueError: a column is missing, or a row cannot be read.
     """
+    from datasets import ClassLabel, Dataset, Features, Image, Value
+
     require(folder, "the folder of fer2013.csv")
     file = next((folder / name for name in FILES if (folder / name).exists()), None)
     if file is None:
         raise FileNotFoundError(f"{folder} has no {' and no '.join(FILES)}; point --dataset_dir at the folder of one.")
+    features = Features({"image": Image(), "label": ClassLabel(names=list(LABEL_NAMES)), "usage": Value("string")})
     with plain_errors():
         data = Dataset.from_generator(
-            csv_rows, features=FEATURES, gen_kwargs={"file": str(file), "changed": state(file)}
+            csv_rows, features=features, gen_kwargs={"file": str(file), "changed": state(file)}
         )
     usages = np.asarray(read_column(data, "usage").to_pylist())
     data = data.remove_columns("usage")

@@ -23,9 +23,9 @@ import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from datasets import ClassLabel, Dataset, Features, Image, List, Value, load_dataset
 from PIL import Image as PILImage
 
 from grefel_train.data.adapters.canonical import (
@@ -39,19 +39,13 @@ from grefel_train.data.adapters.canonical import (
 )
 from grefel_train.data.adapters.fer2013 import USAGES, read_greys, state
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 # The first eight of the ten vote columns; the last two are "unknown" and "not a face".
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 VOTES = (*EMOTIONS, "unknown", "NF")
 PROTOCOLS = ("majority", "probability")
-FEATURES = Features(
-    {
-        "image": Image(),
-        "name": Value("string"),
-        "votes": List(Value("int8")),
-        "duplicate_of": Value("string"),
-        "usage": Value("string"),
-    }
-)
 
 
 def without_single_votes(votes: np.ndarray) -> np.ndarray:
@@ -111,7 +105,7 @@ def load(folder: Path, protocol: str = "probability") -> FaceSplits:
     return FaceSplits(splits, EMOTIONS)
 
 
-def load_ferplus(folder: str | Path, split: str, protocol: str) -> Dataset:
+def load_ferplus(folder: str | Path, split: str, protocol: str) -> "Dataset":
     """
     One split of FER+ under a protocol.
 
@@ -133,8 +127,24 @@ def load_ferplus(folder: str | Path, split: str, protocol: str) -> Dataset:
     return under_protocol(splits[split], protocol)
 
 
-def under_protocol(data: Dataset, protocol: str) -> Dataset:
+def unreadable_images(folder: str | Path, split: str) -> "Dataset":
+    """
+    The images of a split that no protocol has, because "unknown" or "not a face" is on top of their votes.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_ferplus`.
+    """
+    data = read_splits(require(Path(folder), "the FER+ folder")).get(split)
+    if data is None:
+        raise FileNotFoundError(f"{folder} has no split {split!r}.")
+    votes = without_single_votes(np.asarray(read_column(data, "votes").to_pylist()))
+    return data.select(np.flatnonzero((votes.argmax(-1) >= len(EMOTIONS)) & (votes.sum(-1) > 0)))
+
+
+def under_protocol(data: "Dataset", protocol: str) -> "Dataset":
     """The images of a split that belong to a protocol, with its column `label` or `distribution`."""
+    from datasets import ClassLabel, List, Value
+
     if protocol not in PROTOCOLS:
         raise ValueError(f"Unknown protocol {protocol!r}: choose one of {', '.join(PROTOCOLS)}.")
     votes = np.asarray(read_column(data, "votes").to_pylist())
@@ -151,8 +161,10 @@ def under_protocol(data: Dataset, protocol: str) -> Dataset:
     return data.select(np.flatnonzero(distributions.sum(-1) > 0))
 
 
-def read_splits(folder: Path) -> dict[str, Dataset]:
+def read_splits(folder: Path) -> dict[str, "Dataset"]:
     """All images with their votes, by split."""
+    from datasets import load_dataset
+
     if (folder / "fer2013.csv").exists() or (folder / "fer2013new.csv").exists():
         return read_csv(folder)
     splits = {}
@@ -169,13 +181,17 @@ def read_splits(folder: Path) -> dict[str, Dataset]:
     return splits
 
 
-def read_csv(folder: Path) -> dict[str, Dataset]:
+def read_csv(folder: Path) -> dict[str, "Dataset"]:
     """The two CSV files; their images are decoded once into the cache of `datasets`, anew if a file changes."""
+    from datasets import Dataset, Features, Image, List, Value
+
     files = [require(folder / name, "a folder with both CSV files") for name in ("fer2013.csv", "fer2013new.csv")]
     paths = {"pixels_file": str(files[0].resolve()), "votes_file": str(files[1].resolve())}
     arguments = paths | {"changed": state(*files)}
+    features = {"image": Image(), "votes": List(Value("int8"))}
+    features |= {name: Value("string") for name in ("name", "duplicate_of", "usage")}
     with plain_errors():
-        data = Dataset.from_generator(csv_rows, features=FEATURES, gen_kwargs=arguments)
+        data = Dataset.from_generator(csv_rows, features=Features(features), gen_kwargs=arguments)
     usages = np.asarray(read_column(data, "usage").to_pylist())
     data = data.remove_columns("usage")
     # A split's rows follow one another in the official files, so these are views.

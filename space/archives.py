@@ -1,0 +1,78 @@
+"""Photos in zip files, unpacked among the uploads within limits."""
+
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gradio.utils import get_upload_folder
+
+from .limits import MAX_ARCHIVE_MB, MAX_PHOTO_MB, MAX_PHOTOS
+from .uploads import Refusal, refuse
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
+
+
+@dataclass(frozen=True)
+class UploadedPhoto:
+    """A photo's path, the name that the visitor gave it, and the path of the upload that it came in, often its own."""
+
+    path: str
+    name: str
+    upload: str
+
+
+def uploaded_photos(paths: list[str]) -> list[UploadedPhoto]:
+    """
+    The photos among these uploads and inside of their zip files.
+
+    Raises:
+        gr.Error: they are too many or too large, or a zip file is damaged.
+    """
+    photos: list[UploadedPhoto] = []
+    for path in paths:
+        if zipfile.is_zipfile(path):
+            photos += _unpacked(path, MAX_PHOTOS - len(photos))
+        else:
+            photos.append(UploadedPhoto(path, Path(path).name, path))
+        if len(photos) > MAX_PHOTOS:
+            raise too_many(len(photos))
+    return photos
+
+
+def too_many(count: int) -> Refusal:
+    """What is raised for more photos than the page takes at once."""
+    return refuse(f"These are {count} photos, the limit is {MAX_PHOTOS} at once.", "Too many photos")
+
+
+def _unpacked(path: str, room: int) -> Iterator[UploadedPhoto]:
+    name = Path(path).name
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if _is_photo(member)]
+            if len(members) > room:
+                raise too_many(MAX_PHOTOS - room + len(members))
+            total = 0
+            for member in members:
+                folder = Path(get_upload_folder()) / secrets.token_hex(20)  # the archive's own folders are not made
+                folder.mkdir(parents=True)
+                file = folder / PurePosixPath(member.filename).name
+                with archive.open(member) as content:
+                    data = content.read(MAX_PHOTO_MB * 1_000_000 + 1)  # what the header says of its size may be a lie
+                total += len(data)
+                if total > MAX_ARCHIVE_MB * 1_000_000:
+                    raise refuse(f"{name} holds more than {MAX_ARCHIVE_MB} MB, the limit.", "Zip file too large")
+                file.write_bytes(data)
+                yield UploadedPhoto(str(file), member.filename, path)
+    except Refusal:
+        raise
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+        raise refuse(f"{name} cannot be unpacked: it is damaged, encrypted or unusual.", "Zip file not read") from None
+
+
+def _is_photo(member: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(member.filename).parts
+    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)
+    return not (member.is_dir() or hidden) and member.filename.lower().endswith(PICTURES)

@@ -1,0 +1,45 @@
+// The set of photos: a click opens one, cards of removed files go, and summary, order and CSV are made of what is there.
+// `element` holds templates/many/batch.
+const all = (selector) => [...element.querySelectorAll(selector)];
+
+const mend = () => {
+  const cards = all(".gf-many-photo"), summary = element.querySelector("#gf-many-summary");
+  if (!summary) return; // some are missing still
+  const counts = new Map();
+  for (const face of all("[data-face-word]")) {
+    const known = counts.get(face.dataset.faceWord) ?? { count: 0, swatch: face.firstElementChild };
+    counts.set(face.dataset.faceWord, { ...known, count: known.count + 1 });
+  }
+  const unsure = all("[data-unsure]").length, faces = all("[data-face-word]").length;
+  const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+  const add = (text, swatch) => {
+    const part = document.createElement("span");
+    part.append(...(swatch ? [swatch.cloneNode()] : []), text);
+    summary.append(part);
+  };
+  summary.replaceChildren();
+  add(`${counted(faces, "face")} in ${counted(cards.length, "photo")}:`);
+  for (const [word, { count, swatch }] of [...counts].sort((a, b) => b[1].count - a[1].count)) add(`${count} ${word}`, swatch);
+  if (unsure) add(`(${unsure} of them unsure)`);
+  const rows = cards.sort((a, b) => a.dataset.number - b.dataset.number).map((card) => card.dataset.rows);
+  const link = element.querySelector(".gf-download");
+  link.href = `data:text/csv;charset=utf-8,${encodeURIComponent([link.dataset.header + "\n", ...rows].join(""))}`;
+};
+
+const order = (key) => {
+  const number = (card) => Number(card.dataset.number);
+  const compare = (a, b) => (key === "word" ? a.dataset.word.localeCompare(b.dataset.word) : a.dataset[key] - b.dataset[key]);
+  element.querySelector(".gf-many").append(...all(".gf-many-photo").sort((a, b) => compare(a, b) || number(a) - number(b)));
+};
+
+element.addEventListener("click", (event) => {
+  const card = event.target.closest(".gf-many-photo");
+  if (card) trigger("click", { path: card.querySelector("[data-photo]").dataset.photo });
+});
+element.addEventListener("change", (event) => event.target.id === "gf-many-order" && order(event.target.value));
+window.keepPhotos = (files) => {
+  const kept = new Set((files ?? []).map((file) => file.path));
+  for (const card of all("[data-upload]")) if (!kept.has(card.dataset.upload)) card.remove();
+  mend();
+};
+watch("value", mend);

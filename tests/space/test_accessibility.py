@@ -1,0 +1,132 @@
+"""Everyone can use the page: by keyboard, by ear, in both themes, by touch, in any language of the browser."""
+
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, upload
+
+pytestmark = NO_BROWSER
+
+TABS = ("Photo", "Live", "Video", "Many photos", "About")
+VIOLATIONS = """
+async () => (await axe.run()).violations
+  .filter((found) => ["serious", "critical"].includes(found.impact))
+  .map((found) => [found.id, ...found.nodes.map((node) => node.html.slice(0, 200))])
+"""
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """The script of axe-core, from npm."""
+    folder = tmp_path_factory.mktemp("axe")
+    try:
+        npm = [shutil.which("npm") or "npm", "pack", "axe-core@4", "--silent"]
+        subprocess.run(npm, cwd=folder, check=True, capture_output=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"axe-core cannot be had from npm: {type(error).__name__}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
+
+
+def test_axe_finds_nothing_serious_on_any_tab(page, axe, two_faces):
+    page.evaluate(axe)
+    assert page.evaluate(VIOLATIONS) == []
+    upload(page, two_faces)
+    page.locator("[data-panel='1'] summary").click()
+    for tab in TABS:
+        open_tab(page, tab)
+        page.wait_for_timeout(300)
+        assert page.evaluate(VIOLATIONS) == [], tab
+
+
+def test_the_photo_flow_works_by_keyboard_and_ear(page):
+    page.locator("#gf-example").focus()
+    page.keyboard.press("Enter")
+    # The focus goes to the answer, not to the body; from there to the reasons and their switches.
+    page.wait_for_function("() => document.activeElement.textContent.trim() === 'happiness'")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.locator(".gf-why").evaluate("details => details.open")
+    page.keyboard.press("Tab")
+    focused = "() => [document.activeElement.dataset.layer, getComputedStyle(document.activeElement).outlineStyle]"
+    assert page.evaluate(focused) == ["attention", "solid"]
+    page.keyboard.press("Space")
+    assert not page.locator(".gf-attention").is_visible()
+    # What stands on a box is its name: nothing hides the answer.
+    assert page.get_by_role("button", name="happiness", exact=True).count() == 1
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_marks_stand_out_from_what_is_around_them(chromium, address, dark):
+    tab = open_page(chromium, address, dark=dark)
+    tab.locator("#gf-example").click()
+    tab.locator("[data-panel='1'] summary").click()
+    contrasts = tab.evaluate(MARKS)
+    assert len(contrasts) > 50
+    assert [entry for entry in contrasts if entry["ratio"] < 3] == []
+    tab.context.close()
+
+
+def test_what_one_touches_has_24_pixels_a_side(chromium, address, two_faces):
+    tab = open_page(chromium, address, width=390, height=844)
+    upload(tab, two_faces)
+    tab.locator("[data-panel='1'] summary").click()
+    for name in TABS:
+        open_tab(tab, name)
+        assert tab.evaluate(SMALL) == [], name
+    tab.context.close()
+
+
+def test_the_page_is_english_whatever_the_browser_prefers(chromium, address):
+    context = chromium.new_context(locale="de-DE")
+    tab = context.new_page()
+    tab.goto(address)
+    tab.locator("#gf-upload input[type=file]").wait_for(state="attached")
+    assert tab.evaluate("() => document.documentElement.lang") == "en"
+    open_tab(tab, "Many photos")
+    assert "Drop File Here" in tab.locator("#gf-files").inner_text()
+    context.close()
+
+
+# Links within text are as high as their line.
+SMALL = """
+() => [...document.querySelectorAll("button, a[href], input, select, summary, label:has(input)")]
+  .filter((e) => e.checkVisibility() && !e.closest("label:has(input) input, p"))
+  .map((e) => [e.outerHTML.slice(0, 100), e.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.width < 24 || box.height < 24))
+  .map(([html, box]) => `${html} ${box.width} x ${box.height}`)
+"""
+
+# Contrast (WCAG) of the edge or the filling of every bar and swatch, the better of the two, with what it lies on.
+MARKS = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (layers) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const layer of layers) { canvas.fillStyle = layer; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (one, other) => {
+    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  return [...document.querySelectorAll(".gf-track > span, .gf-swatch")]
+    .filter((mark) => mark.checkVisibility())
+    .map((mark) => {
+      const layers = [];
+      for (let e = mark.parentElement; e; e = e.parentElement) layers.unshift(getComputedStyle(e).backgroundColor);
+      const style = getComputedStyle(mark), below = over(layers);
+      const filling = [...layers, style.backgroundColor];
+      const edge = style.boxShadow.match(/^[a-z]+[(][^)]*[)]/)?.[0] ?? "transparent";
+      const best = Math.max(ratio(over(filling), below), ratio(over([...filling, edge]), below));
+      return { mark: mark.outerHTML.slice(0, 120), ratio: best };
+    });
+}
+"""

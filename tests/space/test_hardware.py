@@ -1,0 +1,39 @@
+"""Turns at the model."""
+
+import threading
+import time
+
+from space.hardware import FairLock
+
+
+def test_one_who_asks_again_at_once_comes_last():
+    lock, order, asked = FairLock(), [], threading.Event()
+
+    def long_work():
+        for step in range(3):
+            with lock:
+                order.append(f"video {step}")
+                asked.set()
+                time.sleep(0.05)
+
+    def short_work():
+        asked.wait()
+        with lock:
+            order.append("photo")
+
+    threads = [threading.Thread(target=work) for work in (long_work, short_work)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["video 0", "photo", "video 1", "video 2"]
+
+
+def test_an_error_lets_go():
+    lock = FairLock()
+    for _ in range(2):
+        try:
+            with lock:
+                raise ValueError
+        except ValueError:
+            pass

@@ -1,0 +1,105 @@
+"""The camera in a real browser: it ends when it says, and nothing is sent that nobody looks at."""
+
+import pytest
+
+from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera
+
+pytestmark = NO_BROWSER
+
+# Whether a camera is on, and how many requests with frames were made.
+TRACKS = """
+() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.tracks = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await ask(wanted);
+    window.tracks.push(...stream.getTracks());
+    return stream;
+  };
+}
+"""
+
+
+@pytest.fixture
+def live(page):
+    """The live tab, its camera on and a face found; `page.frames_sent` are the requests with a frame."""
+    page.frames_sent = []
+    page.on("request", lambda request: "data:image/jpeg" in (request.post_data or "") and page.frames_sent.append(1))
+    page.evaluate(TRACKS)
+    open_tab(page, "Live")
+    start_camera(page)
+    page.locator("#gf-live-view .gf-head h2").wait_for()
+    return page
+
+
+def words(page) -> str:
+    return page.locator(".gf-live-words").inner_text()
+
+
+def assert_off(page) -> None:
+    assert page.evaluate("() => tracks.map(track => track.readyState)") == ["ended"]
+    sent = len(page.frames_sent)
+    page.wait_for_timeout(1500)
+    assert len(page.frames_sent) == sent
+
+
+def test_words_stand_over_the_moving_picture_and_stop_means_stop(live):
+    box = live.locator("#gf-camera .gf-box")
+    box.wait_for()
+    assert box.inner_text() == "happiness"
+    edges, picture = box.bounding_box(), live.locator("#gf-camera video").bounding_box()
+    assert picture["x"] < edges["x"] and edges["x"] + edges["width"] < picture["x"] + picture["width"]
+    assert live.locator("#gf-camera button").inner_text() == "Stop the camera"
+    stop_camera(live)
+    assert words(live) == "The camera is off." and live.locator("#gf-camera .gf-box").count() == 0
+    assert_off(live)
+
+
+def test_it_ends_when_it_says(chromium, address):
+    tab = open_page(chromium, address)
+    tab.evaluate(TRACKS)
+    tab.evaluate(
+        "() => { const now = performance.now.bind(performance); performance.now = () => now() + (window.later ?? 0); }"
+    )
+    tab.frames_sent = []
+    open_tab(tab, "Live")
+    start_camera(tab)
+    tab.locator("#gf-live-view .gf-head h2").wait_for()
+    tab.evaluate("() => { window.later = 121_000; }")
+    tab.locator(".gf-live-words").filter(has_text="120 seconds are over").wait_for()
+    assert_off(tab)
+    tab.context.close()
+
+
+def test_nothing_is_sent_while_another_tab_is_read(live):
+    open_tab(live, "About")
+    live.wait_for_function("() => tracks[0].readyState === 'ended'")
+    assert_off(live)
+    open_tab(live, "Live")
+    assert words(live) == "The camera was switched off when you left."
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("NotAllowedError", "is not allowed here"), ("NotFoundError", "There is no camera")]
+)
+def test_a_camera_that_cannot_be_had_is_told_in_place(page, name, reason):
+    page.evaluate(
+        f"() => {{ navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('', '{name}'); }} }}"
+    )
+    open_tab(page, "Live")
+    page.locator("#gf-camera button").click()
+    page.locator(".gf-live-words").filter(has_text=reason).wait_for()
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_a_third_visitor_is_told_the_place_and_gets_it(chromium, address):
+    tabs = [open_page(chromium, address) for _ in range(3)]
+    for tab in tabs:
+        open_tab(tab, "Live")
+        start_camera(tab)
+        tab.locator("[data-live]").wait_for()
+    tabs[2].locator(".gf-live-words").filter(has_text="you are number 1 in the queue").wait_for()
+    stop_camera(tabs[0])
+    tabs[2].locator("#gf-live-view .gf-head h2").wait_for()
+    for tab in tabs:
+        tab.context.close()

@@ -1,0 +1,1 @@
+"""What others do about wrong labels, re-implemented small to compare with."""

@@ -1,0 +1,1 @@
+"""Heads on stored features of a frozen encoder: setups compared in minutes, before long runs confirm them."""
