@@ -31,7 +31,7 @@ class CropProcessor:
         self._resample = Image.Resampling(settings["resample"])
         # One value for each of 256 greys and 3 channels, made by the same operations in the same precision.
         greys = (np.arange(256, dtype=np.float64) * settings["rescale_factor"]).astype(np.float32)
-        mean, std = (np.array(settings[name], np.float32)[:, None] for name in ("image_mean", "image_std"))
+        mean, std = (np.float32([[float(v)] for v in settings[name]]) for name in ("image_mean", "image_std"))
         self._values = (greys - mean) / std  # (3, 256)
 
     @classmethod

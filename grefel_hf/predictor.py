@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -208,6 +208,7 @@ class FacialExpressionPredictor:
         in_flight: int = PHOTOS_IN_FLIGHT,
         channel_order: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        detector: FaceDetector | None = None,
     ) -> Iterator[PhotoPrediction | PhotoFailure]:
         """
         Results one by one, in order, in constant memory; a photo that cannot be read gives a `PhotoFailure`.
@@ -219,9 +220,11 @@ class FacialExpressionPredictor:
             keep_crops: with False the faces have no `crop`: for results that are kept by the thousand.
             in_flight: photos at most that are taken from `photos` and whose results are not out yet.
             channel_order, max_pixels: see `read_photo`.
+            detector: another than the predictor's, which is given one photo after the other.
         """
-        find = partial(self._find, channel_order=channel_order, max_pixels=max_pixels)
-        found = overlapped(find, photos, ahead=in_flight - in_flight // 2)
+        detect = (detector or self.detector).detect
+        find = partial(self._find, detect=detect, channel_order=channel_order, max_pixels=max_pixels)
+        found = overlapped(find, photos, ahead=in_flight - in_flight // 2, workers=1 if detector else None)
         with contextlib.closing(found):
             for chunk in self._chunks_of_faces(found, max(1, in_flight // 2)):
                 outputs = iter(self._run([crop for item in chunk for crop in _crops(item)]))
@@ -240,13 +243,19 @@ class FacialExpressionPredictor:
         if chunk:
             yield chunk
 
-    def _find(self, source: PhotoSource, channel_order: str | None, max_pixels: int) -> "Found":
+    def _find(
+        self,
+        source: PhotoSource,
+        detect: Callable[[Image.Image], list[Face]],
+        channel_order: str | None,
+        max_pixels: int,
+    ) -> "Found":
         name = source_name(source)
         try:
             photo = read_photo(source, channel_order=channel_order, max_pixels=max_pixels)
         except PhotoError as error:
             return PhotoFailure(name or type(source).__name__, error)
-        faces = self.detector.detect(photo.image)
+        faces = detect(photo.image)
         crops = [crop_face(photo.image, face) for face in faces]
         notes = photo.notes
         if is_array(source) and channel_order is None and looks_blue(crops):

@@ -47,6 +47,7 @@ if __name__ == "__main__":
 import numpy as np
 from datasets import Dataset
 from PIL import Image
+from PIL.Image import Resampling
 
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
@@ -75,11 +76,14 @@ def clear_rows(data: Dataset) -> np.ndarray:
 
 
 def disturbed(
-    faces: list[Image.Image], count: int, seed: int
+    faces: list[Image.Image], side: int, count: int, seed: int
 ) -> tuple[Iterator[Image.Image], np.ndarray, list[tuple[str, int]]]:
     """
     `count` faces, drawn anew, of each disturbance: the crops, (50 * count,) numbers of the faces, and each one's kind
     and severity.
+
+    Args:
+        side: of the crops when they are disturbed: that of what the network sees, as in evaluation.
     """
     random = np.random.default_rng(seed)
     conditions = [(kind, severity) for kind in CORRUPTIONS for severity in SEVERITIES for _ in range(count)]
@@ -88,7 +92,7 @@ def disturbed(
     def crops() -> Iterator[Image.Image]:
         for row, (kind, severity) in zip(rows, conditions):
             function, strengths = CORRUPTIONS[kind]
-            yield function(faces[row], strengths[severity - 1], random)
+            yield function(faces[row].resize((side, side), Resampling.BILINEAR), strengths[severity - 1], random)
 
     return crops(), rows, conditions
 
@@ -114,11 +118,12 @@ def gather(
     faces: list[Image.Image],
     labels: np.ndarray,
     unreadable: list[Image.Image],
+    side: int,
     args: argparse.Namespace,
     seed: int,
 ) -> Material:
-    """`see`: the network over crops, with a title."""
-    crops, rows, conditions = disturbed(faces, args.disturbed // HALVES, seed)
+    """`see`: the network over crops, with a title; `side`: of the crops that it sees."""
+    crops, rows, conditions = disturbed(faces, side, args.disturbed // HALVES, seed)
     seen = see(crops, "disturbed faces")
     made = no_faces(faces, args.no_faces // HALVES, seed, photos_of_things())
     return Material(
@@ -154,8 +159,9 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
     faces, labels = list(crops_of(data.select(rows))), class_ids(data)[rows]
     unreadable = unreadable_faces(args)
     see = partial(look, create_network(model, args.runtime), processor)
+    side = processor.size["height"]
     halves = [
-        gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], args, args.seed + half)
+        gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], side, args, args.seed + half)
         for half in range(HALVES)
     ]
     names = tuple(model.config.id2label[index] for index in range(model.config.num_labels))

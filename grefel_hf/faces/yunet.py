@@ -75,6 +75,15 @@ class YuNetDetector:
             without_overlaps(faces, lambda face: faces[face] + (self.company if face.turn == main else 0))
         )
 
+    def follow(self, image: Image.Image, faces: list[Face]) -> list[Face] | None:
+        """
+        Where faces are that stood in about the same places in the frame before, measured as `detect` does, their scores
+        as they were; None if one is not there any more or stands turned.
+        """
+        measured = dict(self._measure(image, face) for face in faces)
+        seen = without_overlaps(face for face, certainty in measured.items() if certainty and not face.turn)
+        return reading_order(seen) if len(seen) == len(faces) else None
+
     def _upright_faces(self, image: Image.Image) -> dict[Face, float]:
         """The faces that are found without turning the photo, and how certain they are at the standard size."""
         found: list[Face] = []

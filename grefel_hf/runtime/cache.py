@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEPT_GRAPHS = 8  # the least recently written go
 DIGEST_SIZE = hashlib.sha256().digest_size
-BUNDLED_GRAPH = BUNDLED_CHECKPOINT / "onnx" / "model.onnx"  # where the Hub has them, too
+BUNDLED_GRAPH = BUNDLED_CHECKPOINT / "model.onnx"
 
 
 def kept_network(digest: str) -> OnnxNetwork:

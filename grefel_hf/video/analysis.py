@@ -25,6 +25,7 @@ from PIL import Image
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
+from .following import FollowingDetector
 from .reader import Frame, VideoError, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
 
@@ -123,17 +124,22 @@ def analyse_video(
     frames_a_look = max(stride, round(interval * min(video.rate, MOST_A_SECOND))) if every_frame else 1
     in_flight = max(1, min(FRAMES_IN_FLIGHT, PIXELS_IN_FLIGHT // first[0].pixels) // frames_a_look)
 
+    can_follow = hasattr(predictor.detector, "follow")
+    following = FollowingDetector(predictor.detector) if can_follow else None
+
     def pictures() -> Iterator[Image.Image]:
         for frame, is_due in chain((first,), wanted):
             if is_due:
                 picture = frame.image()
                 waiting.append((frame, colour_histogram(picture)))
+                if following:
+                    following.expect(frame.time, waiting[-1][1])
                 yield picture
             else:
                 waiting.append((frame, None))
 
     tracker, colours, previous = Tracker(), None, None
-    for result in predictor.stream(pictures(), keep_crops=keep_crops, in_flight=in_flight):
+    for result in predictor.stream(pictures(), keep_crops=keep_crops, in_flight=in_flight, detector=following):
         if isinstance(result, PhotoFailure):
             raise VideoError(f"{video.path}: {result.error}")
         between = []

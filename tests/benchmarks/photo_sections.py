@@ -8,13 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import skimage.data
-from PIL import Image
-
 from grefel_hf import FacialExpressionPredictor
 from grefel_hf.faces.cropping import crop_face
 from grefel_hf.faces.photos import load_photo
 from tests.benchmarks.measuring import race
+from tests.benchmarks.worker import photo_640
 from tests.helpers import REPOSITORY
 
 BULK_PHOTOS = 64
@@ -34,13 +32,6 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[
 
 def detector_name() -> str:
     return "yunet" if os.environ.get("GREFEL_YUNET") else "hog"
-
-
-def photo_640() -> Image.Image:
-    """640 x 480 with one face of usual size: NASA's portrait of Eileen Collins, reduced, on grey."""
-    photo = Image.new("RGB", (640, 480), (110, 110, 110))
-    photo.paste(Image.fromarray(skimage.data.astronaut()).resize((480, 480), Image.Resampling.LANCZOS), (80, 0))
-    return photo
 
 
 def photo(runtime: str) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """YuNet: eyes, their roll, and counts on real photos."""
 
 import pytest
+from PIL import Image
 
 from grefel_hf.faces.cropping import face_roll
 from grefel_hf.faces.face import DetectorUnavailableError
@@ -32,3 +33,13 @@ def test_reports_weights_that_are_none(tmp_path):
     path.write_bytes(b"not a network")
     with pytest.raises(DetectorUnavailableError, match="broken.onnx"):
         YuNetDetector(path)
+
+
+def test_a_face_is_measured_where_it_moved_to(yunet):
+    still = astronaut()
+    (face,) = yunet.detect(still)
+    moved = still.transform(still.size, Image.Transform.AFFINE, (1, 0, 12, 0, 1, -9), Image.Resampling.BILINEAR)
+    (followed,), (searched,) = yunet.follow(moved, [face]), yunet.detect(moved)
+    assert followed.box == pytest.approx(searched.box, abs=0.03 * face.size) and followed.score == face.score
+    assert abs(followed.box[0] - face.box[0]) > 8
+    assert yunet.follow(Image.new("RGB", still.size), [face]) is None

@@ -89,6 +89,8 @@ TIMES = [0.0, 0.1, 0.25, 0.3, 0.5, 0.55, 0.7]
 class Counter:
     """A predictor that finds nothing and counts what it is given."""
 
+    detector = None
+
     def __init__(self):
         self.pictures = 0
 

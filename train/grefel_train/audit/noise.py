@@ -6,7 +6,7 @@ from grefel_train.audit.folds import choose_strength, fold_numbers, out_of_fold
 from grefel_train.audit.observations import Observations, shares
 
 STEPS = 50  # of estimating the rate of errors
-FIRST_RATE = 0.05
+FIRST_RATE = 0.05  # and the only one where the checkpoint does not know the classes
 PRIOR_IMAGES = 100  # so many images are imagined to have that rate: a few real ones do not tell it
 LEAST_LEFT = 0.3  # of a head's probability, when errors are taken off it
 
@@ -35,10 +35,11 @@ def posterior(head: np.ndarray, corrected: np.ndarray | None, labels: np.ndarray
     """
     The right class, by what is expected without the label and by the label, which may be wrong.
 
-    With some rate a label is any of the other classes, each as often; the rate is the one that explains the labels
-    best (expectation maximisation). A rate for each pair of classes was tried and is worse: it takes confusions of the
-    head for errors of the labels. The head has learned from labels of which some are wrong, so that it expects errors,
-    too: they are taken off before its distribution and the checkpoint's are combined (geometric mean).
+    With some rate a label is any of the other classes, each as often. Where the checkpoint knows the classes, the rate
+    is the one that explains the labels best (expectation maximisation); a head alone, which learned from the same
+    labels, cannot tell it. A rate for each pair of classes was tried and is worse: it takes confusions of the head for
+    errors of the labels. Errors that the head has learned to expect are taken off before its distribution and the
+    checkpoint's are combined (geometric mean).
 
     Args:
         head: (M, N) distributions that have not seen the labels.
@@ -52,6 +53,8 @@ def posterior(head: np.ndarray, corrected: np.ndarray | None, labels: np.ndarray
     for _ in range(STEPS):
         expected = blended(np.maximum(head - rate / others, LEAST_LEFT * head), corrected)
         right = shares(expected * np.where(given, 1 - rate, rate / others))
+        if corrected is None:
+            break
         wrong = (1 - right[given]).sum()
         rate = (wrong + FIRST_RATE * PRIOR_IMAGES) / (len(labels) + PRIOR_IMAGES)
     return right

@@ -34,8 +34,8 @@ def measure_certainty(
     args: argparse.Namespace,
 ) -> dict[str, Any]:
     """
-    `certainty_metrics` and `prediction_sets` of the labelled faces, and `rejection` of crops without a face that are
-    made of them and, where the data is FER+, of images that its taggers could not read.
+    `certainty_metrics` and `prediction_sets` of the labelled faces, `rejection` of crops without a face that are made
+    of them, and there, of FER+, `unreadable_answered`: the share of the images that its taggers could not read.
 
     Args:
         see: the network over crops, with a title.
@@ -48,10 +48,16 @@ def measure_certainty(
         return found
     rows = chosen.rows[np.argsort(chosen.digests, kind="stable")][:FACES_TO_SPOIL]
     others = no_faces(list(crops_of(data.images.select(rows))), FACES_TO_SPOIL // len(SPOILT), args.seed)
+    of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items()}
+    found["rejection"] = rejection_metrics(reliability, chosen.answerability, of_others)
+    unreadable = []
     if args.dataset_dir and dataset_format(args) == "ferplus":
-        others["unreadable"] = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
-    of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items() if some}
-    return found | {"rejection": rejection_metrics(reliability, chosen.answerability, of_others)}
+        unreadable = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
+    if unreadable:
+        seen = see(unreadable, "faces that nobody can read")
+        shown = is_answered(reliability, scores(reliability.answerability, seen), len(seen))
+        found["rejection"]["unreadable_answered"] = float(shown.mean())
+    return found
 
 
 def certainty_metrics(

@@ -49,8 +49,8 @@ def run_plan(plan: Plan, train: Features, validation: Features, config: GReFELCo
         ValueError: the file has runs of another length, or on other features.
 
     Returns:
-        What was `compared`, `rates` by arm, and `results`: by "ARM IMAGES NOISE SEED" the metrics
-        on validation. After each run the file has all three.
+        What was `compared`, `rates` by arm, and `results`: by "ARM IMAGES NOISE SEED" the metrics on validation. After
+        each run the file has all of it.
     """
     compared = {"steps": plan.steps, "train": len(train.labels), "validation": len(validation.labels)}
     found = json.loads(file.read_text()) if file.exists() else {"compared": compared, "rates": {}, "results": {}}
