@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         url = args.url or stack.enter_context(_app(args, folder))
-        camera = driver.camera_file(Image.open(ASTRONAUT), folder / "camera.mjpeg")
+        camera = driver.camera_file(Image.open(ASTRONAUT), folder / "camera.y4m")
         chromium = stack.enter_context(driver.browser(executable, camera))
         if args.readme:
             args.readme.parent.mkdir(parents=True, exist_ok=True)

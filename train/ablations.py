@@ -170,6 +170,8 @@ def in_words(value: dict, figure: str) -> str:
 
 def laboratory(args: argparse.Namespace, flags: list[str]):
     """Heads on stored features: OUT/laboratory.json and OUT/laboratory.md."""
+    import torch
+
     from grefel_train.data.loading import load_face_data
     from grefel_train.laboratory.arms import ARMS
     from grefel_train.laboratory.features import stored_features
@@ -189,6 +191,7 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
         if data.validation is None:
             raise ValueError("there are no validation images: see --validation_fraction.")
         config = build_config(recipe, data.label_names, None)
+        torch.manual_seed(recipe.seed)  # of parts that no file fills
         model, processor = build_model(recipe, config).eval(), build_processor(recipe, config)
         train, validation = (
             stored_features(file, split, model, processor, not recipe.model_name_or_path, mirror=split is data.train)
@@ -197,10 +200,10 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
                 (args.cached_features / "validation.safetensors", data.validation),
             )
         )
+        plan = Plan(heads, args.images, args.noise, args.seeds, args.rates, args.steps)
+        found = run_plan(plan, train, validation, config, args.output_dir / "laboratory.json")
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot compare heads: {error}")
-    plan = Plan(heads, args.images, args.noise, args.seeds, args.rates, args.steps)
-    found = run_plan(plan, train, validation, config, args.output_dir / "laboratory.json")
     table = laboratory_table(plan, found, len(train.labels))
     write_text(args.output_dir / "laboratory.md", table)
     print(table)

@@ -42,7 +42,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from grefel_hf.files import check_file
-from grefel_train.data.augmentation import FaceAugmentation
+from grefel_train.data.augmentation import build_augmentation
 from grefel_train.data.contact_sheet import Tile, contact_sheet, picture
 from grefel_train.data.dataset import FaceDataset, to_unit_range
 from grefel_train.data.loading import load_face_data
@@ -65,7 +65,7 @@ def main(args: argparse.Namespace):
         config = build_config(args, data.label_names, None)
         processor = build_processor(args, config)
         side = args.side or config.image_size
-        augment = FaceAugmentation(side, args.augmentation_strength)
+        augment = build_augmentation(args, side)
         labels = class_ids(data.train)
         chosen = some_of_each_class(labels, args.faces, args.seed)
         column = training_target_column(data.train)

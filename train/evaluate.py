@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,17 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
-from grefel_hf.checkpoint import weights_file_digest
+from grefel_hf.checkpoint import checked_name, weights_file_digest
 from grefel_hf.files import check_folder
+from grefel_hf.hub import checkpoint_folder
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.model.modeling_grefel import GReFELImageClassifierOutput
 from grefel_hf.onnx_session import OnnxUnavailableError
+from grefel_hf.reliability import load_reliability
 from grefel_hf.runtime.networks import Network, create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError
 from grefel_train.data.loading import load_face_data
+from grefel_train.evaluation.certainty import measure_certainty
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
 from grefel_train.evaluation.gallery import write_gallery
 from grefel_train.evaluation.images import (
@@ -97,6 +101,7 @@ from grefel_train.evaluation.material import Material
 from grefel_train.evaluation.measure import as_json, json_text, measure, sorted_by_content
 from grefel_train.evaluation.robustness import measure_robustness, robustness_metrics, robustness_summary
 from grefel_train.hub.public_records import public_record
+from grefel_train.reliability.seen import look
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
@@ -167,14 +172,21 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     faces = EvaluationFaces(data.images, processor, on_bad_image=args.on_bad_image)
     options = {"batch_size": args.batch_size, "num_workers": args.dataloader_num_workers, "classes": data.classes}
     kept = args.embedding_samples if args.output_dir else 0
-    seen = collect(network, faces, accelerator, mirror=args.mirror, max_embeddings=kept, title=data.split, **options)
+    reliability = None
+    if len(data.classes) == len(model_names):  # it knows nothing of a choice among some classes
+        folder = checkpoint_folder(checked_name(args.model), local_files_only=True)
+        reliability = load_reliability(folder, model_names)
+    heads = {"answerability": reliability and reliability.answerability}
+    sizes = {"mirror": args.mirror, "max_embeddings": kept}
+    seen = collect(network, faces, accelerator, title=data.split, **sizes, **options, **heads)
     seen = sorted_by_content(seen, data)
     if args.compare_with_training_images:
         known = training_digests(args, processor, accelerator)
         data = with_repeats(data, seen.rows[np.isin(seen.digests, known)])
     robustness = None
     if args.robustness:
-        robustness = robustness_of(network, faces, seen, data, accelerator, args, options)
+        more = options | {"reliability": reliability}
+        robustness = robustness_of(network, faces, seen, data, accelerator, args, more)
     if not accelerator.is_main_process:
         return {}, None
     anchors = None if model.anchors is None else model.anchors.positions.detach().float().cpu().numpy()  # (N, K, D)
@@ -182,6 +194,9 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     result = about(args, data, accelerator) | measure(seen, data, model_names, num_anchors, args.seed, args.resamples)
     if robustness is not None:
         result["robustness"] = robustness
+    if reliability is not None:
+        see = partial(look, create_network(model, args.runtime), processor)
+        result["certainty"] = measure_certainty(reliability, seen, data, see, args)
     return as_json(result), Material(seen, data, faces, anchors, model_names)
 
 
@@ -202,7 +217,7 @@ def robustness_of(network, faces, seen: Collected, data: EvaluationData, acceler
     labelled = np.flatnonzero(data.labels[seen.rows] >= 0)
     drawn = labelled[np.argsort(seen.digests[labelled], kind="stable")][: args.robustness_samples or None]
     chosen = seen.select(np.sort(drawn))
-    clean = robustness_metrics(chosen.distributions, torch.from_numpy(data.labels[chosen.rows]))
+    clean = robustness_metrics(chosen, torch.from_numpy(data.labels[chosen.rows]), options["reliability"])
     some = EvaluationFaces(data.images, faces.processor, np.sort(chosen.rows), on_bad_image=faces.on_bad_image)
     by_kind = measure_robustness(network, some, data.labels, accelerator, seed=args.seed, **options)
     summary = robustness_summary(clean, by_kind)

@@ -45,15 +45,15 @@ if __name__ == "__main__":
     parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
 
 import numpy as np
-from datasets import Dataset, Image
-from PIL import Image as PILImage
+from datasets import Dataset
+from PIL import Image
+from PIL.Image import Resampling
 
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write_reliability
 from grefel_hf.runtime.networks import create_network
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import unreadable_images
-from grefel_train.data.dataset import read_image
 from grefel_train.data.fingerprint import check_kept_out
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.sources import dataset_format
@@ -61,19 +61,11 @@ from grefel_train.data.splits import class_ids
 from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
 from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
-from grefel_train.reliability.no_faces import no_faces
-from grefel_train.reliability.seen import Seen, joined, look
+from grefel_train.reliability.no_faces import no_faces, photos_of_things
+from grefel_train.reliability.seen import Seen, crops_of, joined, look
 from grefel_train.reliability.sets import choose_method, fit_sets
 from grefel_train.run.log import rounded
 from grefel_train.run.provenance import read_json
-
-
-def crops_of(data: Dataset, most: int) -> Iterator[PILImage.Image]:
-    """The images of a dataset as square RGB images of at most so many pixels a side."""
-    for row in data.select_columns("image").cast_column("image", Image(decode=False)):
-        image = read_image(row["image"]).convert("RGB")
-        side = min(*image.size, most)
-        yield image if image.size == (side, side) else image.resize((side, side))
 
 
 def clear_rows(data: Dataset) -> np.ndarray:
@@ -84,20 +76,23 @@ def clear_rows(data: Dataset) -> np.ndarray:
 
 
 def disturbed(
-    faces: list[PILImage.Image], count: int, seed: int
-) -> tuple[Iterator[PILImage.Image], np.ndarray, list[tuple[str, int]]]:
+    faces: list[Image.Image], side: int, count: int, seed: int
+) -> tuple[Iterator[Image.Image], np.ndarray, list[tuple[str, int]]]:
     """
     `count` faces, drawn anew, of each disturbance: the crops, (50 * count,) numbers of the faces, and each one's kind
     and severity.
+
+    Args:
+        side: of the crops when they are disturbed: that of what the network sees, as in evaluation.
     """
     random = np.random.default_rng(seed)
     conditions = [(kind, severity) for kind in CORRUPTIONS for severity in SEVERITIES for _ in range(count)]
     rows = random.integers(len(faces), size=len(conditions))
 
-    def crops() -> Iterator[PILImage.Image]:
+    def crops() -> Iterator[Image.Image]:
         for row, (kind, severity) in zip(rows, conditions):
             function, strengths = CORRUPTIONS[kind]
-            yield function(faces[row], strengths[severity - 1], random)
+            yield function(faces[row].resize((side, side), Resampling.BILINEAR), strengths[severity - 1], random)
 
     return crops(), rows, conditions
 
@@ -119,17 +114,18 @@ class Material:
 
 
 def gather(
-    see: Callable[[Iterable[PILImage.Image], str], Seen],
-    faces: list[PILImage.Image],
+    see: Callable[[Iterable[Image.Image], str], Seen],
+    faces: list[Image.Image],
     labels: np.ndarray,
-    unreadable: list[PILImage.Image],
+    unreadable: list[Image.Image],
+    side: int,
     args: argparse.Namespace,
     seed: int,
 ) -> Material:
-    """`see`: the network over crops, with a title."""
-    crops, rows, conditions = disturbed(faces, args.disturbed // HALVES, seed)
+    """`see`: the network over crops, with a title; `side`: of the crops that it sees."""
+    crops, rows, conditions = disturbed(faces, side, args.disturbed // HALVES, seed)
     seen = see(crops, "disturbed faces")
-    made = no_faces(faces, args.no_faces // HALVES, seed)
+    made = no_faces(faces, args.no_faces // HALVES, seed, photos_of_things())
     return Material(
         faces=see(faces, "kept-out faces"),
         labels=labels,
@@ -160,12 +156,12 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
     rows = np.random.default_rng(args.seed).permutation(clear_rows(data))
     if len(rows) < 2 * HALVES:
         raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * HALVES} at least.")
-    side = processor.size["height"]
-    faces, labels = list(crops_of(data.select(rows), side)), class_ids(data)[rows]
-    unreadable = unreadable_faces(args, side)
+    faces, labels = list(crops_of(data.select(rows))), class_ids(data)[rows]
+    unreadable = unreadable_faces(args)
     see = partial(look, create_network(model, args.runtime), processor)
+    side = processor.size["height"]
     halves = [
-        gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], args, args.seed + half)
+        gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], side, args, args.seed + half)
         for half in range(HALVES)
     ]
     names = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
@@ -215,11 +211,11 @@ def fit_to(halves: Sequence[Material], names: tuple[str, ...], seed: int) -> tup
     return reliability, measured
 
 
-def unreadable_faces(args: argparse.Namespace, side: int) -> list[PILImage.Image]:
+def unreadable_faces(args: argparse.Namespace) -> list[Image.Image]:
     """Training images of FER+ whose taggers said "unknown" or "not a face", which no run trains on; of others none."""
     if not (args.dataset_dir and dataset_format(args) == "ferplus"):
         return []
-    return list(crops_of(unreadable_images(args.dataset_dir, args.train_split), side))
+    return list(crops_of(unreadable_images(args.dataset_dir, args.train_split)))
 
 
 def fit_poor_map(head: Answerability, seen: Seen, correct: np.ndarray) -> AccuracyMap | None:

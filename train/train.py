@@ -67,6 +67,7 @@ from grefel_train.run.loop import NotFinite, Progress, Run, load_states, train
 from grefel_train.run.output_dir import DISK_FULL, lock_folder
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import run_origin
+from grefel_train.run.rate_finder import find_rate, suggested_rate, table
 
 # What is wrong with the settings, the data or the disk, rather than with this program.
 START_ERRORS = (OSError, ValueError, SafetensorError, StrictDataclassError, PushError)
@@ -96,6 +97,9 @@ def main(args: argparse.Namespace):
         if args.model_name_or_path:
             accelerator.print(compare_classes(args, data.label_names))
         run = build_run(args, data, accelerator, output_dir, stop)
+        if args.find_learning_rate:
+            try_rates(run)
+            return leave(accelerator)
         origin = note_origin(run) if main_process else {}
         start_trackers(accelerator, args.project_name, recipe_of(args), run.progress.step)
     advice = f" --resume_from_checkpoint latest goes on from the last checkpoint in {output_dir}, if there is one."
@@ -276,6 +280,16 @@ def build_run(
     if data.validation is None:
         accelerator.print(f"Without validation images nothing is measured: {output_dir / 'best'} is the latest model.")
     return run
+
+
+def try_rates(run: Run):
+    """What --find_learning_rate asks for instead of a run."""
+    rows, file = find_rate(run), run.output_dir / "learning_rates.csv"
+    rate = suggested_rate(rows)
+    if run.accelerator.is_main_process:
+        write_text(file, table(rows))
+        found = "the loss fell at no rate" if rate is None else f"they speak for --learning_rate {rate:.1g}"
+        print(f"The losses at {counted(len(rows), 'rate')} are in {file}; {found}.")
 
 
 def checkpoint_to_resume(args: argparse.Namespace, output_dir: Path) -> Path | None:

@@ -25,7 +25,7 @@ from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.files import write_text
 from grefel_train.evaluation.words import reliability_points
 from grefel_train.hub import prose
-from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table
+from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_results, what_was_chosen
 from grefel_train.run.provenance import read_json
 
 README = REPOSITORY / "README.md"
@@ -38,14 +38,16 @@ def section(model: Path) -> str:
     The text between the marks.
 
     Raises:
-        OSError, ValueError: there is no evaluation.json, or it was not made from these weights.
+        OSError, ValueError: there is no evaluation.json or all_results.json, or the figures are of other weights.
     """
     metrics = read_json(model / "evaluation.json", must_exist=True)
+    results = read_results(model / "all_results.json", must_exist=True)
     figures = evaluated_figures(model, metrics)
     return prose.rendered(
         TEMPLATE,
         samples=metrics["summary"]["samples"],
         figures=figures,
+        chosen=what_was_chosen(metrics, results),
         points=reliability_points(metrics),
         table=metric_table(figures),
     )

@@ -144,13 +144,18 @@ class Summary:
         table = Table(box=None, pad_edge=False)
         for column in ("person", "from", "to", "frames", "expressions, mean"):
             table.add_column(column, justify="right" if column != "expressions, mean" else "left")
+        for *cells, expressions in self.table_rows():
+            table.add_row(*cells, Text(visible(expressions)))
+        console.print(table)
+
+    def table_rows(self) -> Iterator[tuple[str, ...]]:
+        """Each person's number, first and last second, number of answered frames, and expressions."""
         for person, (first, last) in self.seconds.items():
-            top, count = CANNOT_TELL, self._counts.get(person, 0)
+            expressions, count = CANNOT_TELL, self._counts.get(person, 0)
             if count:
                 mean = self._sums[person] / count
-                top = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
-            table.add_row(str(person), f"{first:.1f} s", f"{last:.1f} s", str(count), Text(visible(top)))
-        console.print(table)
+                expressions = ", ".join(f"{self.labels[i]} {mean[i]:.0%}" for i in mean.argsort()[::-1][:3])
+            yield str(person), f"{first:.1f} s", f"{last:.1f} s", str(count), expressions
 
 
 def with_progress(frames: Iterator[VideoFrame], video: VideoReader, messages: Console) -> Iterator[VideoFrame]:

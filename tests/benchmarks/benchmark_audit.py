@@ -14,10 +14,11 @@ import numpy as np
 from accelerate import Accelerator
 from sklearn.metrics import average_precision_score
 
-from grefel_hf.loading import BUNDLED_CHECKPOINT, load_checkpoint
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
+from grefel_hf.loading import load_checkpoint
 from grefel_train.audit.duplicates import find_pairs, groups_of
 from grefel_train.audit.folds import choose_strength, fold_numbers, out_of_fold
-from grefel_train.audit.noise import blended, right_distributions
+from grefel_train.audit.noise import blended, posterior
 from grefel_train.audit.observations import Observations, observe
 from grefel_train.data.adapters.ferplus import EMOTIONS, load_ferplus
 from grefel_train.data.splits import class_ids
@@ -56,7 +57,7 @@ def rankings(seen: Observations, labels: np.ndarray, groups: np.ndarray, seed: i
         "confident learning": confident_learning(expected, labels),
         "loss, corrected distribution alone": doubt(seen.corrected, labels),
         "confident learning, as audit.py blends": confident_learning(both, labels),
-        "audit.py": doubt(right_distributions(seen, labels, groups, count, seed), labels),
+        "audit.py": doubt(posterior(expected, seen.corrected, labels), labels),
     }
 
 
@@ -100,6 +101,6 @@ if __name__ == "__main__":
     parser.add_argument("--dataset_dir", required=True, help="The folder of FER+.")
     parser.add_argument("--model", default=str(BUNDLED_CHECKPOINT))
     parser.add_argument("--shares", nargs="+", type=float, default=[0.05, 0.1])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.set_defaults(batch_size=64, num_workers=0, on_bad_image="error")
     main(parser.parse_args())

@@ -65,7 +65,7 @@ def test_deep_greyscale_is_scaled_to_what_it_holds(most):
     assert torch.equal(array, pixels)
 
 
-def test_a_deep_picture_that_transformers_cut_to_white_is_warned_of(caplog, monkeypatch):
+def test_a_deep_picture_that_transformers_cut_to_white_is_warned_of(monkeypatch):
     """Its pipelines do so before they call the image processor."""
     logger = logging.get_logger("grefel_hf.model.image_processing_grefel")
     warnings = []

@@ -26,7 +26,7 @@ def address(tmp_path_factory, uploads):
 def chromium(astronaut, tmp_path_factory):
     """A browser whose camera sees the portrait."""
     assert CHROMIUM, "GREFEL_REQUIRE_BROWSER is set and no Chromium is installed"
-    camera = camera_file(astronaut, tmp_path_factory.mktemp("camera") / "camera.mjpeg")
+    camera = camera_file(astronaut, tmp_path_factory.mktemp("camera") / "camera.y4m")
     with browser(CHROMIUM, camera) as running:
         yield running
 

@@ -76,3 +76,38 @@ def test_loss_arms_keep_what_they_name():
     off = {flags[i] for i in range(0, len(flags), 2)}
     assert off == {f"--model.{name}_loss_weight" for name in ("primary", "geometric", "center")}
     assert set(flags[1::2]) == {"0"}
+
+
+def test_heads_are_compared_on_features_that_are_computed_once(tmp_path, capsys):
+    train, validation = write_faces(tmp_path / "train", 30), write_faces(tmp_path / "validation", 12)
+    recipe = write_recipe(tmp_path / "tiny.yaml")
+    words = ["--config", recipe, "--train_dir", train, "--validation_dir", validation]
+    words += ["--cached_features", tmp_path / "features", "--output_dir", tmp_path / "out"]
+    words += [
+        "--heads",
+        "primary",
+        "eac",
+        "--noise",
+        0,
+        0.4,
+        "--images",
+        20,
+        "--steps",
+        3,
+        "--seeds",
+        0,
+        "--rates",
+        0.001,
+    ]
+    ablations.main(*ablations.parse_args(list(map(str, words))))
+    table = (tmp_path / "out" / "laboratory.md").read_text()
+    assert table in capsys.readouterr().out and "| setup | rate | 20, 0% wrong | 20, 40% wrong |" in table
+    found = json.loads((tmp_path / "out" / "laboratory.json").read_text())
+    assert sorted(found["results"]) == ["eac 20 0.0 0", "eac 20 0.4 0", "primary 20 0.0 0", "primary 20 0.4 0"]
+    assert found["results"]["eac 20 0.0 0"]["samples"] == 12
+    stored = {file: file.stat().st_mtime_ns for file in (tmp_path / "features").iterdir()}
+    ablations.main(*ablations.parse_args(list(map(str, words))))
+    assert stored == {file: file.stat().st_mtime_ns for file in (tmp_path / "features").iterdir()}
+    other = [validation if word == train else word for word in words]
+    with pytest.raises(SystemExit, match="Cannot compare heads: .*train.safetensors has features of something else"):
+        ablations.main(*ablations.parse_args(list(map(str, other))))

@@ -90,3 +90,9 @@ def test_label_noise_gives_wrong_labels_to_a_share_of_the_images(tmp_path, proto
         assert np.allclose(np.sort(noisy.train["distribution"][:], -1)[:, -2:], [0.2, 0.8])
     with pytest.raises(ValueError, match="--label_noise"):
         load("--dataset_dir", tmp_path, "--label_noise", 2.0)
+
+
+def test_the_split_that_is_trained_on_is_not_validated_on(tmp_path):
+    named = save(tmp_path, faces(["sadness"] * 4), faces([NAMES[row % 3] for row in range(30)]))[:2]
+    data = load(*named, "--train_split", "validation", "--validation_fraction", 0.2)
+    assert (len(data.train), len(data.validation)) == (24, 6)

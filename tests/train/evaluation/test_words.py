@@ -54,6 +54,15 @@ def test_every_figure_is_said_with_its_interval():
         assert share in disturbance
 
 
+def test_what_reliability_json_promises_and_keeps():
+    sets = {"coverage": 0.904, "mean_size": 1.254}
+    certainty = {"prediction_sets": {"0.9": sets}, "expected_calibration_error": 0.0121}
+    assert "hold it of 90.4 %, with 1.25 labels" in reliability_points({"summary": SUMMARY, "certainty": certainty})[-1]
+    rejection = {"faces_answered": 0.975, "no_faces_answered": 0.04, "no_faces": 372}
+    *_, told, refused = reliability_points({"summary": SUMMARY, "certainty": certainty | {"rejection": rejection}})
+    assert "off by 1.2 points" in told and "2.5 % of the faces and of 96.0 % of 372 crops" in refused
+
+
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [([-0.01, 0.01], "neither too sure nor too modest"), ([0.01, 0.03], "2.0 points too sure")],

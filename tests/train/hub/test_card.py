@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, weights_file_digest
-from grefel_train.hub.card import model_card, read_results
+from grefel_train.hub.card import model_card, read_results, what_was_chosen
 from grefel_train.hub.pictures import write_pictures
 from tests.helpers.trained_run import results, write_run
 
@@ -141,7 +141,8 @@ def test_later_stages_are_told_with_their_figures(best, tmp_path):
     run = {**results(), "calibration": CALIBRATION}
     run["args"] = {**run["args"], "model_name_or_path": "some/start"}
     card = words(model_card(folder, None, run))
-    assert "1,234 images of the training split that were kept out of training" in card and "0.100 to 0.020" in card
+    assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
+    assert "0.100 to 0.020" in card
     assert "weights that some/start had" in card
     assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
 
@@ -176,6 +177,21 @@ def test_slimming_after_the_run_is_told(best):
     slimmed = {"images": 8000, "entries": {"num_hidden_layers": [2, 1], "intermediate_size": [1024, 512]}}
     text = words(model_card(best, None, {**results(), "best": None, "slimmed": slimmed}))
     assert "num_hidden_layers 2 to 1, intermediate_size 1024 to 512" in text and "8,000 training images" in text
+
+
+@pytest.mark.parametrize(
+    ("keep", "later", "chosen"),
+    [
+        ("best", {}, "the best epoch"),
+        ("last", {}, None),
+        ("best", {"averaged": []}, "the best epoch and what was done to the weights after the training"),
+        ("last", {"slimmed": {}}, "what was done to the weights after the training"),
+    ],
+)
+def test_what_the_measured_images_had_chosen_is_told(keep, later, chosen):
+    arguments = {"validation_split": None, "validation_groups": None, "keep": keep}
+    assert what_was_chosen({"split": "validation"}, {"args": arguments, **later}) == chosen
+    assert what_was_chosen({"split": "test"}, {"args": arguments, **later}) is None
 
 
 def test_training_is_told_as_it_was(best):

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +77,8 @@ def test_a_table_has_every_run_once(tmp_path):
     (tmp_path / "l.json").write_text(json.dumps(marked))
     found = run_plan(plan, train, validation, tiny_config(), tmp_path / "l.json")
     assert found == marked, "runs that are there are not run again"
+    with pytest.raises(ValueError, match="has runs of another kind"):
+        run_plan(replace(plan, steps=6), train, validation, tiny_config(), tmp_path / "l.json")
     table = to_markdown(plan, found, 60)
     assert "| 30, 0% wrong | 30, 40% wrong | 60, 0% wrong | 60, 40% wrong |" in table
     assert "| Primary head only | 0.001 | 50.00 %;" in table and "+25.00 ± 0.00;" in table

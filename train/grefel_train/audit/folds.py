@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from grefel_hf.model.reliability_balancing import PROBABILITY_EPSILON
 
 FOLDS = 5
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # inverses of the penalty on the head's weights
+STRENGTHS = (0.001, 0.01, 0.1)  # inverses of the penalty on the head's weights
 
 
 def fold_numbers(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:

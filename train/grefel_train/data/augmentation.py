@@ -9,11 +9,14 @@ Every random number is drawn on the CPU from torch's global generator, so that s
 batch on any device, and no step waits for a GPU.
 """
 
+import argparse
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from grefel_train.data.rand_augment import rand_augment
 
 MAX_STRENGTH = 1.5
 
@@ -35,18 +38,20 @@ class FaceAugmentation(nn.Module):
         size: side of the result in pixels.
         strength: in [0, 1.5], scales the ranges, and the chance of greyscale and of what cameras and files do. 0
             leaves flip and crop.
+        rand_augment_operations: how many operations of RandAugment take the place of all but flip and crop; 0 for none.
 
     `forward` maps images (B, C, R, R) in [0, 1] with R >= size to (B, C, size, size) in [0, 1]: a window of that size
     at a random place, which is the whole image where R is `size`. C is 3, or 1 for grey images, which saves two thirds
     of the work and gives what each of three equal channels would become.
     """
 
-    def __init__(self, size: int, strength: float = 1.0):
+    def __init__(self, size: int, strength: float = 1.0, rand_augment_operations: int = 0):
         super().__init__()
         if not 0 <= strength <= MAX_STRENGTH:
             raise ValueError(f"The strength of the augmentation is between 0 and {MAX_STRENGTH}, not {strength}.")
         self.size = size
         self.strength = strength
+        self.rand_augment_operations = rand_augment_operations
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -57,9 +62,12 @@ class FaceAugmentation(nn.Module):
                 f"Images of shape {tuple(images.shape)} do not become (B, 3, {self.size}, {self.size}): they must be "
                 "square, with three channels or one, and not smaller than that."
             )
-        images = resample(images, random_windows(count, resolution, self.size, self.strength), self.size)
+        turning = 0.0 if self.rand_augment_operations else self.strength
+        images = resample(images, random_windows(count, resolution, self.size, turning), self.size)
         if self.strength == 0:
             return images
+        if self.rand_augment_operations:
+            return rand_augment(images, self.rand_augment_operations, self.strength)
         images = random_colours(images, self.strength)
         for chance, change in CAMERA_STEPS:
             chosen = draw(count, chance * self.strength).nonzero().squeeze(1).to(images.device)
@@ -67,6 +75,11 @@ class FaceAugmentation(nn.Module):
                 images[chosen] = change(images[chosen], self.strength)
         boxes = random_boxes(count, self.size, self.strength, chance=0.3).to(images.device)
         return images.masked_fill_(boxes, 0.5).clamp_(0.0, 1.0)
+
+
+def build_augmentation(args: argparse.Namespace, size: int) -> FaceAugmentation:
+    """By the flags of train.py."""
+    return FaceAugmentation(size, args.augmentation_strength, args.rand_augment or 0)
 
 
 def draw(count: int, chance: float) -> torch.Tensor:

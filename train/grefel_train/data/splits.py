@@ -40,7 +40,8 @@ def choose_splits(source: FaceSource, args: argparse.Namespace, wanted: Sequence
     """The training and the validation split as they were found; None where there is none."""
     names = ", ".join(source.splits)
     train = source.splits.get(args.train_split)
-    validation_split = args.validation_split or next((n for n in VALIDATION_SPLITS if n in source.splits), None)
+    others = [name for name in VALIDATION_SPLITS if name in source.splits and name != args.train_split]
+    validation_split = args.validation_split or next(iter(others), None)
     validation = source.splits.get(validation_split)
     if train is None and ("train" in wanted or validation is None or args.validation_groups):
         raise ValueError(f"{source.name} has no split {args.train_split!r} (--train_split); it has {names}.")

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.reliability_balancing import PROBABILITY_EPSILON
+from grefel_hf.reliability import Answerability
 from grefel_train.data.dataset import BadImageError, read_pixels, report_bad_image
 from grefel_train.evaluation.forward import concatenated, forward_batches
 
@@ -77,6 +78,7 @@ class Collected:
         distributions: (M, N) by part: primary and corrected, geometric, attentive and correction where the model has
             them, mirror_primary and mirror_corrected (averaged with the mirrored image) if asked for.
         nearest_anchor: (M,) index in N * K, or None without anchors.
+        answerability: (M,) scores, or None where the model's reliability.json has none.
         embeddings: (E, D) of the images with the E smallest digests, a fair sample whatever the order.
         embedding_rows: (E,) their rows in the data.
     """
@@ -87,6 +89,7 @@ class Collected:
     nearest_anchor: np.ndarray | None
     embeddings: np.ndarray | None = None
     embedding_rows: np.ndarray | None = None
+    answerability: np.ndarray | None = None
 
     def select(self, positions: np.ndarray) -> "Collected":
         """The images at these positions; embeddings stay."""
@@ -97,6 +100,7 @@ class Collected:
             None if self.nearest_anchor is None else self.nearest_anchor[positions],
             self.embeddings,
             self.embedding_rows,
+            None if self.answerability is None else self.answerability[positions],
         )
 
 
@@ -125,10 +129,14 @@ class SmallestDigests:
 
 
 def model_outputs(
-    model: GReFELForImageClassification, images: torch.Tensor, mirror: bool = False
+    model: GReFELForImageClassification,
+    images: torch.Tensor,
+    mirror: bool = False,
+    answerability: Answerability | None = None,
 ) -> dict[str, torch.Tensor]:
     """
-    All distributions (B, N) by part, `embedding` (B, D) and `nearest_anchor` (B,) of normalised images (B, 3, S, S).
+    All distributions (B, N) by part, `embedding` (B, D), `nearest_anchor` (B,) and, where there is a head for it, the
+    score of `answerability` (B,) of normalised images (B, 3, S, S).
 
     Args:
         mirror: add mirror_primary and mirror_corrected, averaged with those of the mirrored images.
@@ -144,6 +152,10 @@ def model_outputs(
     }
     if output.anchor_similarities is not None:
         found["nearest_anchor"] = output.anchor_similarities.flatten(1).argmax(-1)
+    if answerability is not None:
+        confidences = {part: output[f"{part}_confidence"].float().cpu().numpy() for part in answerability.parts}
+        scores = answerability(output.embedding.float().cpu().numpy(), confidences)
+        found["answerability"] = torch.from_numpy(scores).float().to(images.device)
     if mirror:
         mirrored = model(pixel_values=images.flip(-1))
         found["mirror_primary"] = (found["primary"] + mirrored.primary_logits.softmax(-1)) / 2
@@ -161,6 +173,7 @@ def collect(
     max_embeddings: int = 0,
     classes: np.ndarray | None = None,
     title: str = "images",
+    answerability: Answerability | None = None,
 ) -> Collected:
     """
     The model over all images: in every process the whole result, sorted by row.
@@ -169,12 +182,13 @@ def collect(
         model: in eval mode, on the accelerator's device.
         max_embeddings: for how many images embeddings are kept; the images themselves never are.
         classes: ids of the classes among which the model may choose; default: all.
+        answerability: see `model_outputs`.
     """
     loader = accelerator.prepare(DataLoader(faces, batch_size, num_workers=num_workers))
     sample = SmallestDigests(max_embeddings)
 
     def answers(images: torch.Tensor) -> dict[str, torch.Tensor]:
-        outputs = model_outputs(model, images, mirror)
+        outputs = model_outputs(model, images, mirror, answerability)
         if not max_embeddings:
             outputs.pop("embedding")
         return outputs
@@ -189,9 +203,10 @@ def collect(
     batches = forward_batches(answers, loader, faces.processor, accelerator, title)
     values = concatenated(map(without_embeddings, batches))
     rows, digests = values.pop("row").numpy(), values.pop("digest").numpy()
-    nearest = values.pop("nearest_anchor", None)
+    nearest, scores = values.pop("nearest_anchor", None), values.pop("answerability", None)
     distributions = {name: among(values, classes) for name, values in values.items()}
     collected = Collected(rows, digests, distributions, None if nearest is None else nearest.numpy())
+    collected.answerability = None if scores is None else scores.numpy()
     if max_embeddings:
         kept = sample.finish()
         collected.embeddings, collected.embedding_rows = kept["embedding"], kept["row"]

@@ -76,6 +76,7 @@ def embedding_figure(material: Material, seed: int, tsne_samples: int) -> figure
 def render(metrics: dict[str, Any], svgs: dict[str, Markup]) -> str:
     """The page."""
     template = environment(autoescape=True).get_template("report.html")
-    optional = dict.fromkeys(("agreement", "groups", "mirror_averaged", "robustness")) | {"embedding_space": {}}
+    optional = dict.fromkeys(("agreement", "certainty", "groups", "mirror_averaged", "robustness"))
+    optional["embedding_space"] = {}
     page = template.render(m=optional | metrics, svg=svgs, parts=ANSWERS)
     return page.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -74,5 +74,7 @@ def reliability_points(metrics: dict[str, Any]) -> list[str]:
         metrics: metrics.json of evaluate.py.
     """
     template = environment(autoescape=False).get_template("reliability.md")  # Markdown, of a checkpoint's own figures
-    text = template.render(summary=metrics["summary"], robustness=metrics.get("robustness"))
+    text = template.render(
+        summary=metrics["summary"], robustness=metrics.get("robustness"), certainty=metrics.get("certainty")
+    )
     return [line for line in text.splitlines() if line]

@@ -134,6 +134,16 @@ def data_terms(results: dict) -> str:
     return " ".join([own, *(f"They went on from weights trained on other data: {terms}" for terms in earlier)])
 
 
+def what_was_chosen(metrics: dict, results: dict) -> str | None:
+    """What the images that were measured on had been used to choose, None for nothing."""
+    if metrics["split"] != validation_split(results["args"]):
+        return None
+    chosen = [] if results["args"].get("keep") == "last" else ["the best epoch"]
+    if "averaged" in results or "slimmed" in results:
+        chosen.append("what was done to the weights after the training")
+    return " and ".join(chosen) or None
+
+
 def evaluation_command(metrics: dict, name: str) -> str:
     """The command that measured the figures, for the checkpoint by the name it has here; the report goes to OUT."""
     words = iter(shlex.split(metrics["made_with"]["command"])[1:])
@@ -234,9 +244,7 @@ def model_card(
         command=evaluation_command(metrics, name) if metrics else None,
         points=reliability_points(metrics) if metrics else None,
         keeps_last=keeps_last,
-        chose_best_epoch=(
-            metrics and results and not keeps_last and metrics["split"] == validation_split(results["args"])
-        ),
+        chosen=what_was_chosen(metrics, results) if metrics and results else None,
         results=results,
         trained_on=trained_on,
         trained_on_title=trained_on_title,

@@ -20,6 +20,8 @@ from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
+from grefel_hf.hub import RELIABILITY_FILE
+from grefel_hf.reliability import load_reliability
 from grefel_train.hub import REPOSITORY
 from grefel_train.hub.card import model_card, read_results
 from grefel_train.hub.pictures import write_pictures
@@ -30,7 +32,8 @@ from grefel_train.run.provenance import read_json
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = ["evaluation.json", "landmarks.json", "all_results.json", "recipe.yaml", "training_log.jsonl"]
+DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, "landmarks.json"]
+DESCRIPTIONS += ["all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/**/*.py")
 SPACE_README = Path(__file__).with_name("space.md")
@@ -55,8 +58,8 @@ def push_model(
     """
     Upload a checkpoint so that `AutoModel.from_pretrained(repo_id, trust_remote_code=True)` loads it anywhere.
 
-    The weights go up as they are, with config, processor, the code that defines them, evaluation.json and
-    landmarks.json where they are there, and a model card: README.md of the folder if there is one, else one written
+    The weights go up as they are, with config, processor, the code that defines them, evaluation.json, reliability.json
+    and landmarks.json where they are there, and a model card: README.md of the folder if there is one, else one written
     from measured figures.
 
     Args:
@@ -253,6 +256,9 @@ def stage_model(
         for name, report in reports.items():
             if report is not None:
                 write_json(staged / name, public_record(report))
+        labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        if load_reliability(folder, labels) is not None:  # and not one of other weights
+            shutil.copyfile(folder / RELIABILITY_FILE, staged / RELIABILITY_FILE)
         if results is not None:
             write_json(staged / "all_results.json", public_record(results))
             (staged / "recipe.yaml").write_text(recipe_text(results))

@@ -47,9 +47,9 @@ class Features:
 
 
 def encode(model: GReFELForImageClassification, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (B, 1 + T, D) and embedding (B, D) of the whole encoder, as its heads see them."""
-    output = model.grefel(pixel_values)
-    return output.last_hidden_state, output.pooler_output
+    """CLS and the tokens of the coarsest level (B, 1 + T, D), and the embedding (B, D), of the whole encoder."""
+    output, cells = model.grefel(pixel_values), model.config.fusion_grids[-1] ** 2
+    return torch.cat([output.last_hidden_state[:, :1], output.last_hidden_state[:, -cells:]], 1), output.pooler_output
 
 
 def encode_by_backbone(

@@ -45,11 +45,17 @@ def run_plan(plan: Plan, train: Features, validation: Features, config: GReFELCo
     """
     All figures, those that the file has already taken from it.
 
+    Raises:
+        ValueError: the file has runs of another length, or on other features.
+
     Returns:
-        `rates` by arm, and `results`: by "ARM IMAGES NOISE SEED" the metrics on validation. After each run the file has
-        both.
+        What was `compared`, `rates` by arm, and `results`: by "ARM IMAGES NOISE SEED" the metrics on validation. After
+        each run the file has all of it.
     """
-    found = json.loads(file.read_text()) if file.exists() else {"rates": {}, "results": {}}
+    compared = {"steps": plan.steps, "train": len(train.labels), "validation": len(validation.labels)}
+    found = json.loads(file.read_text()) if file.exists() else {"compared": compared, "rates": {}, "results": {}}
+    if found["compared"] != compared:
+        raise ValueError(f"{file} has runs of another kind ({found['compared']}, not {compared}): name another folder.")
     size = train.tokens.shape[-1]
 
     def maker(key: str, own: Features):

@@ -1,19 +1,22 @@
 """What a network said about crops, in memory: distributions, confidences, embeddings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from datasets import Dataset
+from datasets import Image as ImageFeature
 from PIL import Image
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELImageProcessor
 from grefel_hf.results import PARTS
 from grefel_hf.runtime.networks import Network
-from grefel_train.data.dataset import normalize, pixels_of, to_unit_range
+from grefel_train.data.dataset import normalize, pixels_of, read_image, to_unit_range
 
 BATCH = 32
+MOST_PIXELS = 224  # a side
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ def joined(several: Sequence[Seen]) -> Seen:
         {part: np.concatenate([seen.confidences[part] for seen in several]) for part in several[0].confidences},
         np.concatenate([seen.embeddings for seen in several]),
     )
+
+
+def crops_of(data: Dataset) -> Iterator[Image.Image]:
+    """The images of a dataset as square RGB images of at most `MOST_PIXELS` a side."""
+    for row in data.select_columns("image").cast_column("image", ImageFeature(decode=False)):
+        image = read_image(row["image"]).convert("RGB")
+        side = min(*image.size, MOST_PIXELS)
+        yield image if image.size == (side, side) else image.resize((side, side))
 
 
 def look(network: Network, processor: GReFELImageProcessor, crops: Iterable[Image.Image], title: str) -> Seen:

@@ -143,6 +143,12 @@ def add_epoch_arguments(group):
         "--resize_size", type=at_least(1, int), help="Side to which training images are resized before the random crop."
     )
     add("--augmentation_strength", type=at_least(0, float), default=1.0)
+    add(
+        "--rand_augment",
+        type=at_least(1, int),
+        metavar="N",
+        help="N operations of RandAugment for each image, in place of the changes that were made for faces.",
+    )
     add("--mixup_alpha", type=at_least(0, float), default=0.0, help="Beta(alpha, alpha) of mixup; 0 is off.")
     add("--cutmix_alpha", type=at_least(0, float), default=0.0, help="The same of cutmix; with both, one per batch.")
     add("--label_smoothing", type=at_least(0, float), default=0.0)
@@ -172,6 +178,12 @@ def add_optimisation_arguments(group):
     add("--gradient_accumulation_steps", type=at_least(1, int), default=1)
     add("--optimizer", choices=("adamw", "adam"), default="adamw")
     add("--learning_rate", type=at_least(0, float), default=1.5e-3, help="Peak rate.")
+    add(
+        "--find_learning_rate",
+        scope=Scope.START,
+        action="store_true",
+        help="Instead of a run: up to 100 steps at growing rates, and the peak rate that their losses speak for.",
+    )
     add("--backbone_learning_rate", type=at_least(0, float), help="Peak rate of the image backbone, if it differs.")
     add(
         "--layer_decay",
@@ -293,6 +305,8 @@ def contradiction(args: argparse.Namespace) -> str | None:
         return "--label_sharpening 0 would make all labels alike; 1 leaves them as they are"
     if args.freeze_stages > 3:
         return f"--freeze_stages {args.freeze_stages}: the image backbone has 3 stages"
+    if args.find_learning_rate and (args.learning_rate == 0 or args.resume_from_checkpoint):
+        return "--find_learning_rate tries rates from the start, in the proportions of rates that are not 0"
     if args.class_weighting != "none" and args.model.get("class_weights") is not None:
         return "--class_weighting and --model.class_weights both set the weights of classes: give one of them"
     if args.keep == "last" and args.early_stopping_patience:

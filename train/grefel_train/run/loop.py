@@ -24,7 +24,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
-from grefel_train.data.augmentation import FaceAugmentation, mixed
+from grefel_train.data.augmentation import FaceAugmentation, build_augmentation, mixed
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
@@ -104,7 +104,7 @@ def train(run: Run):
 
 def train_and_evaluate(run: Run):
     args, progress = run.args, run.progress
-    augment = FaceAugmentation(run.plain_model.config.image_size, args.augmentation_strength)
+    augment = build_augmentation(args, run.plain_model.config.image_size)
     if args.eval_on_start and not progress.step:
         with averaged_weights(run):
             run.log.write("validation", 0, 0, evaluate(run))
