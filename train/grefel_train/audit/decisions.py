@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from datasets import ClassLabel, Dataset, List, Value
+from datasets import ClassLabel, Dataset, Image, List, Value
 
 from grefel_hf.files import whole_folder
 from grefel_hf.spreadsheets import from_cell
@@ -85,18 +85,27 @@ def write_split(stem: Path, split: Dataset, changed: dict[int, int | None], labe
         changed: by row, the new class id, or None to leave the image out.
     """
     kept = [row for row in range(len(split)) if changed.get(row, 0) is not None]
-    target = training_target_column(split)
-    paths = image_paths(split)
-    if target == "label" and paths is not None and all(is_address(path) or Path(path).is_file() for path in paths):
+    target, places = training_target_column(split), absolute_places(split)
+    if target == "label" and places is not None:
         given = read_column(split, "label").to_pylist()
         labels = [label_names[changed.get(row, given[row])] for row in kept]
-        places = [paths[row] if is_address(paths[row]) else str(Path(paths[row]).resolve()) for row in kept]
-        pd.DataFrame({"image": places, "label": labels}).to_csv(stem.with_suffix(".csv"), index=False)
+        table = pd.DataFrame({"image": [places[row] for row in kept], "label": labels})
+        table.to_csv(stem.with_suffix(".csv"), index=False)
         return
     column, feature = targets(split, target, changed, label_names)
     others = [name for name in ("name", "group") if name in split.column_names]
     split = split.select_columns(["image", *others]).add_column(target, column, feature=feature)
+    if places is not None:
+        split = split.remove_columns("image").add_column("image", places).cast_column("image", Image())
     split.select(kept).to_parquet(stem.with_suffix(".parquet"))
+
+
+def absolute_places(split: Dataset) -> list[str] | None:
+    """Where each image is, whatever folder one looks from; None where images are in the data itself."""
+    paths = image_paths(split) or [""]
+    if not all(is_address(path) or Path(path).is_file() for path in paths):
+        return None
+    return [path if is_address(path) else str(Path(path).resolve()) for path in paths]
 
 
 def targets(split: Dataset, target: str, changed: dict[int, int | None], label_names: Sequence[str]):
