@@ -1,10 +1,12 @@
 """A checkpoint whose graph is kept opens without its model, and gives the same results."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification
+from grefel_hf.checkpoint import checkpoint_digest
 from grefel_hf.opening import open_checkpoint
 from grefel_hf.runtime import cache as onnx_cache
 from grefel_hf.runtime.onnx_network import OnnxNetwork
@@ -13,11 +15,20 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 
+@pytest.fixture(scope="module")
+def graphs(tiny_checkpoint, tmp_path_factory) -> Path:
+    """A cache in which the graph of `tiny_checkpoint` is."""
+    folder = tmp_path_factory.mktemp("graphs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_cache, "cache_folder", lambda: folder)
+        assert open_checkpoint(tiny_checkpoint).model is not None
+    return folder
+
+
 @pytest.fixture
-def kept(tiny_checkpoint, tmp_path, monkeypatch):
-    """A checkpoint that was opened before, with a cache of its own."""
-    monkeypatch.setattr(onnx_cache, "cache_folder", lambda: tmp_path / "graphs")
-    assert open_checkpoint(tiny_checkpoint).model is not None
+def kept(tiny_checkpoint, graphs, monkeypatch) -> Path:
+    """A checkpoint that was opened before."""
+    monkeypatch.setattr(onnx_cache, "cache_folder", lambda: graphs)
     return tiny_checkpoint
 
 
@@ -40,15 +51,17 @@ def test_its_model_comes_when_it_is_asked_for_and_it_survives_pickling(kept, ast
     assert isinstance(predictor.model, GReFELForImageClassification) and predictor.model is predictor.model
 
 
-def test_changed_settings_are_another_checkpoint(kept, tmp_path):
-    (kept / "preprocessor_config.json").touch()
+def test_only_the_same_files_and_settings_find_it(kept, tmp_path):
     assert open_checkpoint(kept).model is None
-    assert open_checkpoint(kept, dtype="float32").model is not None
+    assert open_checkpoint(kept, dtype="float32", runtime="torch").model is not None
     assert open_checkpoint(kept, runtime="torch").model is not None
+    with pytest.raises(OSError):
+        onnx_cache.kept_network("another digest")
 
 
-def test_a_damaged_graph_is_made_again(kept, tmp_path):
-    (file,) = (tmp_path / "graphs").iterdir()
-    file.write_bytes(file.read_bytes()[:-1])
-    assert open_checkpoint(kept).model is not None
-    assert open_checkpoint(kept).model is None
+def test_a_damaged_graph_is_none(kept, graphs, tmp_path, monkeypatch):
+    (file,) = graphs.iterdir()
+    (tmp_path / file.name).write_bytes(file.read_bytes()[:-1])
+    monkeypatch.setattr(onnx_cache, "cache_folder", lambda: tmp_path)
+    with pytest.raises(ValueError, match="damaged"):
+        onnx_cache.kept_network(checkpoint_digest(kept))

@@ -80,10 +80,8 @@ class YuNetDetector:
         Where faces are that stood in about the same places in the frame before, measured as `detect` does, their scores
         as they were; None if one is not there any more or stands turned.
         """
-        if any(face.turn for face in faces):
-            return None
         measured = dict(self._measure(image, face) for face in faces)
-        seen = without_overlaps(face for face, certainty in measured.items() if certainty)
+        seen = without_overlaps(face for face, certainty in measured.items() if certainty and not face.turn)
         return reading_order(seen) if len(seen) == len(faces) else None
 
     def _upright_faces(self, image: Image.Image) -> dict[Face, float]:

@@ -31,6 +31,11 @@ def run(model, *words) -> int:
     return __main__.main([str(word) for word in (model / "face.png", *options, *words)])
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+
+
 def rows_of(file) -> list[dict]:
     return list(csv.DictReader(file.open(newline="")))
 

@@ -71,6 +71,9 @@ def test_scaled_prelus_leave_the_rest_to_the_next_convolution():
     torch.manual_seed(0)
     model = lively(GReFELForImageClassification(tiny_config()).double().eval())
     backbone = model.grefel.pyramid.landmark_backbone
+    for module in backbone.modules():
+        if isinstance(module, nn.PReLU):
+            module.weight.uniform_(-1.0, 0.9)
     backbone.stage1[1].expand.activation.weight[0] = 1.0  # no kink to divide by
     fold_batch_norms(model)
     pixels = torch.randn(2, 3, 64, 64).double()

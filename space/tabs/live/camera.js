@@ -3,8 +3,8 @@
 const find = (selector) => element.querySelector(selector);
 const video = find("video"), boxes = find(".gf-live-boxes"), words = find(".gf-live-words"), button = find("button");
 const seconds = Number(find("[data-seconds]").dataset.seconds);
-const WIDTH = 640, WAIT = 2000, PATIENCE = 20000; // pixels; milliseconds
-let stream = null, sent = 0, ends = 0, said = "";
+const WIDTH = 640, WAIT = 2000, PATIENCE = 60000; // pixels; milliseconds
+let stream = null, sent = 0, ends = 0, said = "", received = null;
 
 const say = (text) => { words.textContent = text; };
 
@@ -48,7 +48,8 @@ const start = async () => {
   sent = performance.now();
   await video.play();
   button.textContent = "Stop the camera";
-  ends = said = "";
+  ends = 0;
+  said = "";
   say("The camera is on.");
   send({}); // asks for a seat
 };
@@ -66,7 +67,8 @@ const draw = (faces) =>
   }));
 
 const receive = (answer) => {
-  if (!stream || !answer) return;
+  if (!stream || !answer || answer.dataset.answer === received) return;
+  received = answer.dataset.answer;
   const { live, boxes: faces, place } = answer.dataset;
   if (live === "ended") return stop(answer.textContent.trim());
   if (live === "waiting" && place !== "0") {

@@ -73,7 +73,9 @@ class LiveHandlers:
             image = decode_frame(data["frame"])
         except ValueError as error:
             return problem_view(str(error)), memory
-        return self._frame(image, memory or Memory())
+        answer = self._frame(image, memory or Memory())
+        self._seats.ask(visitor)  # was not silent, but waited for this
+        return answer
 
     def _frame(self, image: Image.Image, memory: Memory) -> tuple[str, Memory]:
         with TURN:

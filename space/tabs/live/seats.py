@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...limits import LIVE_SECONDS, LIVE_VISITORS
 
-SILENT_SECONDS = 8.0  # whoever asks for nothing for so long has gone
+SILENT_SECONDS = 20.0  # whoever asks for nothing for so long has gone
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What is seen of one frame: every face's answer, the largest one's figures, the last seconds; for templates/live."""
 
+import itertools
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...timeline import timeline
 
 PERSONS_SHOWN = 4
 CROP_SIDE = 240
+_ANSWERS = itertools.count()  # no two answers are alike: the browser notices each
 
 
 def frame_view(
@@ -36,6 +38,7 @@ def frame_view(
     person, face = next(iter(faces.items()), (None, None))
     return render(
         "live/frame",
+        answer=next(_ANSWERS),
         boxes=json.dumps([_box(number, other, size) for number, other in faces.items()]),
         face=face,
         person=person,
@@ -54,17 +57,17 @@ def waiting_view(place: int) -> str:
     Args:
         place: in the queue, 0 for a seat that waits for its first frame.
     """
-    return render("live/waiting", place=place)
+    return render("live/waiting", answer=next(_ANSWERS), place=place)
 
 
 def ended_view() -> str:
     """After the time that one visitor has."""
-    return render("live/ended")
+    return render("live/ended", answer=next(_ANSWERS))
 
 
 def problem_view(problem: str) -> str:
     """Of a frame that cannot be used."""
-    return render("live/problem", problem=problem)
+    return render("live/problem", answer=next(_ANSWERS), problem=problem)
 
 
 def _box(person: int, face: FacePrediction, size: tuple[int, int]) -> dict:

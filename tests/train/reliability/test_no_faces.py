@@ -8,8 +8,9 @@ from grefel_train.reliability.no_faces import SIDE, SPOILT, TEXTURES, no_faces, 
 
 
 def face() -> Image.Image:
-    """A ramp from left to right, so that every place is told apart."""
-    return Image.fromarray(np.tile(np.linspace(0, 255, SIDE).astype(np.uint8), (SIDE, 1))).convert("RGB")
+    """Greys that tell every place from its neighbours."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    return Image.fromarray(((7 * rows + 5 * columns) % 256).astype(np.uint8)).convert("RGB")
 
 
 def test_every_kind_is_there_and_follows_the_seed():
@@ -25,7 +26,7 @@ def test_every_kind_is_there_and_follows_the_seed():
 @pytest.mark.parametrize("seed", range(3))
 def test_little_of_the_face_is_where_it_was(spoil, seed):
     before, after = np.asarray(face(), int), np.asarray(spoil(face(), np.random.default_rng(seed)), int)
-    assert (abs(before - after) <= 2).mean() < 0.45
+    assert (abs(before - after) <= 2).mean() < 0.5
 
 
 @pytest.mark.parametrize("make", TEXTURES)

@@ -19,7 +19,7 @@ NAMES = ("easy", "hard", "rare")
 def answers(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Distributions (M, 3) and labels; the second class is often taken for the first."""
     random = np.random.default_rng(seed)
-    labels = random.choice(3, count, p=(0.6, 0.37, 0.03))
+    labels = random.choice(3, count, p=(0.6, 0.38, 0.02))
     logits = random.normal(size=(count, 3)) + 2.5 * np.eye(3)[labels] * np.array([1.5, 0.4, 1.0])[labels][:, None]
     exponentials = np.exp(logits)
     return exponentials / exponentials.sum(-1, keepdims=True), labels

@@ -50,9 +50,12 @@ def measure_certainty(
     others = no_faces(list(crops_of(data.images.select(rows))), FACES_TO_SPOIL // len(SPOILT), args.seed)
     of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items()}
     found["rejection"] = rejection_metrics(reliability, chosen.answerability, of_others)
+    unreadable = []
     if args.dataset_dir and dataset_format(args) == "ferplus":
-        unreadable = see(crops_of(unreadable_images(args.dataset_dir, data.split)), "faces that nobody can read")
-        shown = is_answered(reliability, scores(reliability.answerability, unreadable), len(unreadable))
+        unreadable = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
+    if unreadable:
+        seen = see(unreadable, "faces that nobody can read")
+        shown = is_answered(reliability, scores(reliability.answerability, seen), len(seen))
         found["rejection"]["unreadable_answered"] = float(shown.mean())
     return found
 

@@ -46,7 +46,7 @@ def fit_answerability(faces: Seen, others: Seen, seed: int = 0) -> Answerability
     Its hidden layer, on as much weight of faces that can be read as of other crops. No crop is answered by it yet: see
     `with_threshold`.
     """
-    features = np.concatenate([_raw_features(faces), _raw_features(others)])
+    features = np.concatenate([_raw_features(faces), _raw_features(others)]).astype(np.float64)
     mean, scale = features.mean(0), features.std(0) + 1e-4
     blank = np.zeros((1, features.shape[-1]))
     head = Answerability(tuple(faces.confidences), mean, scale, blank, np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0)
