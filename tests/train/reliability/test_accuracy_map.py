@@ -25,7 +25,8 @@ def test_shares_that_fall_with_confidence_are_joined():
 
 def test_all_right_is_not_promised_to_be_all():
     found = fit_accuracy_map(np.full(40, 0.9), np.ones(40, bool))
-    assert found.confidence == pytest.approx([0.9]) and 0.97 < found.accuracy[0] < 1 and found.high[0] == pytest.approx(1)
+    assert found.confidence == pytest.approx([0.9])
+    assert 0.97 < found.accuracy[0] < 1 and found.high[0] == pytest.approx(1)
 
 
 def test_frequent_answers_have_a_map_of_their_own():
