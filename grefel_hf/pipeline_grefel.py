@@ -147,7 +147,7 @@ class FacialExpressionPipeline(Pipeline):
 
 def _reliability_of(model) -> Reliability | None:
     """What lies beside a model's weights, in a folder or in the Hub's cache, or on the Hub."""
-    place = {"revision": model.config._commit_hash, "_raise_exceptions_for_missing_entries": False}
+    place = {"revision": getattr(model.config, "_commit_hash", None), "_raise_exceptions_for_missing_entries": False}
     place |= {"_raise_exceptions_for_connection_errors": False, "_raise_exceptions_for_gated_repo": False}
     file = cached_file(model.name_or_path, RELIABILITY_FILE, **place) if model.name_or_path else None
     labels = [model.config.id2label[index] for index in range(model.config.num_labels)]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor, __main__
 from grefel_hf.cli.video import Summary
-from grefel_hf.palette import GREY
+from grefel_hf.palette import NO_ANSWER
 from grefel_hf.reliability import CANNOT_TELL, write_reliability
 from grefel_hf.results import FacePrediction
 from grefel_hf.video.analysis import TrackedFace, VideoFrame
@@ -90,4 +90,4 @@ def test_a_person_who_cannot_be_read_has_no_expressions_in_a_video(capsys):
 
 def test_its_box_is_grey():
     picture = annotate(Image.new("RGB", (64, 64)), [tracked(False)])
-    assert tracked(False).label == CANNOT_TELL and picture.getpixel((4, 20)) == tuple(bytes.fromhex(GREY[1:]))
+    assert tracked(False).label == CANNOT_TELL and picture.getpixel((30, 28)) == tuple(bytes.fromhex(NO_ANSWER[1:]))
