@@ -1,5 +1,5 @@
 #!/bin/sh
-# From the registries' packages and FER+ to the next weights of grefel-small, in runs/final (docs/reproduce.md):
+# From the registries' packages and FER+ to the bundled weights of grefel-small, in runs/final (docs/reproduce.md):
 #     make weights FERPLUS=FOLDER [ARGS="--seed 1"]
 # Every stage is skipped where its result is there, and a training that was interrupted goes on from its last checkpoint.
 # ARGS are flags of train.py, which a resumed run needs again.
