@@ -41,7 +41,8 @@ def evaluation_view(evaluation: dict[str, Any], labels: tuple[str, ...]) -> str:
 
 
 def _measured(evaluation: dict[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
-    balancing = figure(evaluation, "plain", "balancing")
+    balancing = figure(evaluation, "plain", "balancing") or {}
+    counted = all(isinstance(balancing.get(key), int) for key in ("labels_changed", "mended", "spoilt"))
     return {
         "classes": figures.coloured(labels),
         "parts": [name for _, name in _PARTS],
@@ -51,7 +52,7 @@ def _measured(evaluation: dict[str, Any], labels: tuple[str, ...]) -> dict[str, 
             intervals=bool(figure(evaluation, "plain", "corrected", "intervals")),
         ),
         "rows": _rows(evaluation),
-        "balancing": balancing if balancing and {"labels_changed", "mended", "spoilt"} <= balancing.keys() else None,
+        "balancing": balancing if counted else None,
         "worst": _worst(evaluation),
         "confusions": _by_part(evaluation, lambda part: _confusion(part, labels)),
         "reliabilities": _by_part(evaluation, _reliability),
