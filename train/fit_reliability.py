@@ -30,7 +30,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--model", required=True, help="folder of a calibrated model, which gets reliability.json")
     add("--runtime", default="auto", help="what runs the network: auto, torch, compile or onnx (default: auto)")
     add("--disturbed", type=int, default=40, metavar="N", help="kept-out images for each of 50 disturbances")
-    add("--no_faces", type=int, default=400, metavar="N", help="crops of each kind without a face")
+    add("--no_faces", type=int, default=200, metavar="N", help="crops of each kind without a face")
     add("--seed", type=int, default=0)
     add_data_arguments(parser)
     add_label_map_argument(parser.add_argument)
