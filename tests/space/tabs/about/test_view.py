@@ -13,7 +13,7 @@ def test_what_was_measured_is_shown():
     html = evaluation_view(EVALUATION, THREE)
     text = html.replace("\u00a0", " ")
     assert "80.0 % <small>75.0 % to 85.0 %</small>" in text and "78.0 %" in text
-    assert "Balancing changed 5 answers: 3 errors mended, 1 right answers spoilt." in text
+    assert "Balancing changed 5 answers: 3 errors mended, 1 right answer spoilt." in text
     assert "Recognised worst: surprise (40 % of 10)" in text
     assert 'title="surprise answered as neutral: 3 of 10"' in text
     assert html.count("gf-confusion") == 2 and html.count("<rect") == 2
