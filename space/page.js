@@ -1,7 +1,5 @@
-// The page's language and names, whatever the framework makes of them: its texts are English like ours.
+// The page's language and names, whatever the framework makes of them.
 (() => {
-  for (const [name, value] of [["language", "en"], ["languages", ["en"]]])
-    Object.defineProperty(navigator, name, { get: () => value });
   const mend = () => {
     if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
     // A name that differs from the text one sees cannot be spoken to a computer that listens.

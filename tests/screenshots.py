@@ -106,9 +106,8 @@ def photo_feature(page, files: dict[str, Path], shoot) -> None:
         page.locator("#gf-another").click()
         page.locator("#gf-upload input[type=file]").wait_for(state="attached")
     driver.upload(page, files["broken"])
-    page.locator(".toast-body").first.wait_for()
+    page.locator(".gf-problem").wait_for()
     shoot("photo-broken", full_page=False)
-    page.locator(".toast-close").first.click()
 
 
 def many_feature(page, files: dict[str, Path], shoot) -> None:

@@ -73,6 +73,16 @@ def figures(scores: np.ndarray, flipped: np.ndarray) -> dict[str, float]:
     }
 
 
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset_dir", required=True, help="The folder of FER+.")
+    parser.add_argument("--model", default=str(BUNDLED_CHECKPOINT))
+    parser.add_argument("--shares", nargs="+", type=float, default=[0.05, 0.1])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.set_defaults(batch_size=64, num_workers=0, on_bad_image="error")
+    return parser.parse_args()
+
+
 def main(args: argparse.Namespace):
     accelerator = Accelerator()
     model, processor = load_checkpoint(args.model)
@@ -97,10 +107,4 @@ def main(args: argparse.Namespace):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset_dir", required=True, help="The folder of FER+.")
-    parser.add_argument("--model", default=str(BUNDLED_CHECKPOINT))
-    parser.add_argument("--shares", nargs="+", type=float, default=[0.05, 0.1])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.set_defaults(batch_size=64, num_workers=0, on_bad_image="error")
-    main(parser.parse_args())
+    main(parse_args())

@@ -40,6 +40,6 @@ def test_a_face_is_measured_where_it_moved_to(yunet):
     (face,) = yunet.detect(still)
     moved = still.transform(still.size, Image.Transform.AFFINE, (1, 0, 12, 0, 1, -9), Image.Resampling.BILINEAR)
     (followed,), (searched,) = yunet.follow(moved, [face]), yunet.detect(moved)
-    assert followed.box == pytest.approx(searched.box, abs=0.03 * face.size) and followed.score == face.score
-    assert abs(followed.box[0] - face.box[0]) > 8
+    assert followed.box == pytest.approx(searched.box, abs=0.06 * face.size) and followed.score == face.score
+    assert abs(followed.box[0] - face.box[0]) > 6
     assert yunet.follow(Image.new("RGB", still.size), [face]) is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, checkpoint_digest
 from grefel_hf.runtime import cache as onnx_cache
 from grefel_hf.runtime.networks import create_network
 from grefel_hf.runtime.onnx_network import OnnxNetwork
@@ -62,3 +63,9 @@ def test_the_cache_keeps_few_graphs(cache, monkeypatch):
         onnx_cache.store(b"graph", cache / f"{name}.graph")
         os.utime(cache / f"{name}.graph", (age, age))
     assert sorted(path.name for path in cache.iterdir()) == ["a.graph", "b.graph"]
+
+
+def test_a_graph_that_comes_with_the_package_is_of_its_checkpoint():
+    if not onnx_cache.BUNDLED_GRAPH.exists():
+        pytest.skip("none comes with it: export_onnx would lay one beside the weights")
+    assert OnnxNetwork(onnx_cache.BUNDLED_GRAPH).checkpoint_sha256 == checkpoint_digest(BUNDLED_CHECKPOINT)

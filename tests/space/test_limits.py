@@ -31,5 +31,5 @@ def test_of_200_faces_the_largest_100_are_shown(shared, monkeypatch, astronaut, 
     assert len(predictor.detector.detect(crowd)) == 200
     predictor.detector = LargestFaces(predictor.detector)
     photo_html, faces_html = PhotoHandlers(predictor).draw(str(tmp_path / "crowd.png"))
-    assert photo_html.count('class="gf-box"') == faces_html.count('data-panel="') == limits.MAX_FACES
+    assert photo_html.count('class="gf-box"') == faces_html.count('data-face-panel="') == limits.MAX_FACES
     assert f"the largest ones: {limits.MAX_FACES} is the limit" in photo_html

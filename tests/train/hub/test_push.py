@@ -172,7 +172,7 @@ def test_private(hub, best):
 
 @pytest.mark.parametrize(
     ("failure", "status", "named"),
-    [("commit", 500, "500"), ("upload", 403, "model.safetensors"), ("create", 503, "503")],
+    [("commit", 500, "500"), ("upload", 403, "Error while uploading"), ("create", 503, "503")],
 )
 def test_a_failed_upload_leaves_everything_and_names_the_command_that_goes_on(
     hub, best, run_dir, tmp_path, monkeypatch, failure, status, named

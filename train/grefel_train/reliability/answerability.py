@@ -13,7 +13,7 @@ HIDDEN = 16
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 300, 1e-2, 1e-3
 # Of kept-out images at most so many without a face are answered, unless that keeps silent about more faces.
 MOST_ANSWERED, MOST_LOST = 0.03, 0.03
-CLEAR_SHARE = 0.7  # of undisturbed faces: those with the highest scores
+CLEAR_SHARE = 0.9  # of undisturbed faces: those with the highest scores
 # A disturbance under which so few answers are right makes a face unanswerable, one under which so many are does not.
 UNREADABLE, READABLE = 0.5, 0.65
 ALWAYS_UNREADABLE = (("noise", 5), ("blur", 5))
