@@ -238,8 +238,8 @@ def face_columns(labels: tuple[str, ...]) -> list[str]:
 
 
 def right_in_100(face: FacePrediction) -> int | None:
-    """How many of 100 such answers were right, rounded, for people."""
-    return None if face.expected_accuracy is None else round(100 * face.expected_accuracy)
+    """How many of 100 such answers were right, for people: rounded, but never 100, as no count promises that."""
+    return None if face.expected_accuracy is None else min(round(100 * face.expected_accuracy), 99)
 
 
 def could_be(face: FacePrediction) -> str | None:
