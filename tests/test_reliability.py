@@ -1,6 +1,7 @@
 """reliability.json: what it says of an answer, and that no other file passes for one."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from grefel_hf.reliability import (
     nonconformity,
     write_reliability,
 )
+from grefel_hf.results import right_in_100
 from tests.helpers.reliability_examples import reliability
 from tests.helpers.tiny import LABELS, tiny_config
 
@@ -153,8 +155,13 @@ def test_faces_carry_what_was_measured(checkpoint):
     assert face.expected_accuracy == reliability().expected_accuracy(face.label, face.confidences["corrected"])[0]
     assert face.prediction_set() == reliability().prediction_set(face.corrected)
     row = photo.to_dataframe().iloc[0]
-    assert row["right_in_100"] == min(round(100 * face.expected_accuracy), 99)
+    assert row["right_in_100"] == round(100 * face.expected_accuracy) < 99
     assert row["could_be"] == " or ".join(face.prediction_set()) and row["is_answerable"]
+
+
+def test_no_answer_is_said_to_be_right_100_times_in_100():
+    shares = [right_in_100(SimpleNamespace(expected_accuracy=share)) for share in (None, 0.834, 0.989, 0.999, 1.0)]
+    assert shares == [None, 83, 99, 99, 99]
 
 
 def test_what_is_not_answerable_gets_no_label_unless_asked_for(checkpoint):
