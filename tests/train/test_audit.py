@@ -3,19 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import audit
 from tests.helpers.face_tables import load
 from tests.helpers.training_runs import CLASSES, write_faces
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -24,15 +24,6 @@ from tests.helpers.training_runs import run
 SIZE = {"height": 64, "width": 64}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """More threads only wait for each other on a network as small as this."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def two_disturbances(monkeypatch):
     """Two kinds instead of ten."""
