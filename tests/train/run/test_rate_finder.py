@@ -19,7 +19,10 @@ def test_a_loss_that_never_fell_speaks_for_no_rate():
 
 
 def test_the_trial_writes_a_table_and_leaves_no_run(tmp_path):
-    faces, recipe = write_faces(tmp_path / "faces", 60), write_recipe(tmp_path / "tiny.yaml", per_device_train_batch_size=2)
+    faces, recipe = (
+        write_faces(tmp_path / "faces", 60),
+        write_recipe(tmp_path / "tiny.yaml", per_device_train_batch_size=2),
+    )
     words = ["--config", recipe, "--train_dir", faces, "--output_dir", tmp_path / "out", "--find_learning_rate"]
     done = run("train/train.py", *words)
     assert done.returncode == 0, done.stderr
