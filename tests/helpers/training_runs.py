@@ -14,8 +14,9 @@ from tests.helpers import REPOSITORY
 from tests.helpers.tiny import tiny_config
 
 CLASSES = ("anger", "happiness", "neutral")
-MODEL_ENTRIES = ("image_size", "image_backbone_size", "landmark_backbone_size", "window_sizes", "hidden_size")
-MODEL_ENTRIES += ("intermediate_size", "num_attention_heads", "classifier_hidden_size", "num_anchors")
+SIZES = ("mobilefacenet_channels", "mobilefacenet_depths", "fusion_channels", "window_sizes")
+MODEL_ENTRIES = ("image_size", "image_backbone_size", "landmark_backbone_size", "hidden_size", "intermediate_size")
+MODEL_ENTRIES += ("num_attention_heads", "classifier_hidden_size", "num_anchors")
 
 
 # The answers to `accelerate config` that README gives for FSDP.
@@ -64,7 +65,7 @@ def write_recipe(file: Path, **settings) -> Path:
     """The tiny model's config as a recipe, with flags that keep a run short."""
     config = tiny_config()
     model = {name: getattr(config, name) for name in MODEL_ENTRIES}
-    model["window_sizes"] = list(model["window_sizes"])
+    model |= {name: list(getattr(config, name)) for name in SIZES}
     defaults = {"model": model, "num_train_epochs": 2, "learning_rate": "3e-3", "backbone_learning_rate": 1e-3}
     defaults |= {"per_device_train_batch_size": 16, "dataloader_num_workers": 0, "ema_decay": 0.5, "logging_steps": 1}
     file.write_text(yaml.safe_dump(defaults | settings))

@@ -13,7 +13,13 @@ from tests.helpers.training_runs import log_entries, run, write_faces
 RECIPE = REPOSITORY / "train/configs/grefel-small-mobilenet-v1.yaml"
 TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
 TINY |= dict(
-    mobilenet_width=0.125, hidden_size=32, intermediate_size=64, num_attention_heads=4, fusion_channels=[8, 8, 16]
+    mobilenet_width=0.125,
+    hidden_size=32,
+    intermediate_size=64,
+    num_attention_heads=4,
+    fusion_channels=[8, 8, 16],
+    mobilefacenet_channels=[8, 16, 32],
+    mobilefacenet_depths=[2, 2, 1],
 )
 
 STAND_IN = """#!/bin/sh
