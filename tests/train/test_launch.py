@@ -11,7 +11,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import SHARDED
+from tests.helpers.launch import SHARDED
 
 LAUNCH = REPOSITORY / "train" / "launch"
 
