@@ -1,7 +1,8 @@
 """
 Prediction sets by split conformal prediction (Vovk et al., 2005), with a threshold for each class (Vovk, 2012).
 
-Of faces like those that the thresholds were fitted to, a set of 90 % holds the label of 90 in 100, of each class.
+Of faces like those that the thresholds were fitted to, sets of 90 % hold the label of 90 in 100; of each class that is
+frequent enough, of 87 at least.
 """
 
 from collections.abc import Mapping
