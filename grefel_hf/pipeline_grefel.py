@@ -94,8 +94,8 @@ class FacialExpressionPipeline(Pipeline):
     def _forward(self, inputs: dict[str, Any]) -> dict[str, Any]:
         pixel_values = inputs.pop("pixel_values", torch.empty(0))
         outputs = [self.model(pixel_values=batch) for batch in pixel_values.split(BATCH_SIZE) if len(batch)]
-        confidences = [name for name in outputs[0] if name.endswith("_confidence")] if outputs else []
-        for name in ("logits", "primary_logits", "embedding", *confidences) if outputs else ():
+        seen = self.reliability.answerability.fields if self.reliability and self.reliability.answerability else ()
+        for name in {"logits", "primary_logits", "corrected_confidence", *seen} if outputs else ():
             inputs[name] = torch.cat([output[name] for output in outputs]).float()
         return inputs
 
@@ -126,16 +126,11 @@ class FacialExpressionPipeline(Pipeline):
         """Of each face `is_answerable`, `expected_accuracy` and `prediction_set`; empty where nothing was measured."""
         if self.reliability is None:
             return [{}] * len(corrected)
-        found = []
-        for index, distribution in enumerate(corrected.numpy()):
-            confidences = {
-                name.removesuffix("_confidence"): float(values[index])
-                for name, values in outputs.items()
-                if name.endswith("_confidence")
-            }
-            certainty = self.reliability.certainty(distribution, outputs["embedding"][index].numpy(), confidences)
-            found.append(certainty)
-        return found
+        arrays = {name: values.numpy() for name, values in outputs.items() if isinstance(values, torch.Tensor)}
+        return [
+            self.reliability.certainty(distribution, {name: values[index] for name, values in arrays.items()})
+            for index, distribution in enumerate(corrected.numpy())
+        ]
 
     def save_pretrained(self, save_directory: str, **kwargs):
         """Model and image processor, which bring the code with them, and reliability.json where there is one."""
