@@ -21,7 +21,9 @@ class FacialExpressionPipeline(Pipeline):
     """
     Finds the faces of photos, crops them as the training crops were framed, and gives the distribution of each.
 
-    `pipeline("image-classification")` takes crops: a whole photo would be read as one face.
+    `pipeline("image-classification")` takes crops: a whole photo would be read as one face. Of a file with
+    16 bits it makes a white square, cut off by transformers before this model's image processor is called, which can
+    only warn; this pipeline reads such crops with `detector="none"`.
 
     ```python
     >>> from transformers import pipeline
