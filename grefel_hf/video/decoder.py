@@ -1,12 +1,12 @@
 """
-Frames of a video with their times, upright, in constant memory.
+Decoding of a video in this process: what `decoder_process` does apart from everything else.
 
 PyAV rather than OpenCV: it gives timestamps (phones record at variable rates) and rotation, its wheels hold an H.264
 encoder, which browsers want, and it copies audio. Pillow reads GIF, WebP and PNG that move.
 """
 
-import logging
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +18,6 @@ import numpy as np
 from PIL import Image
 
 from ..media import file_kind
-from .moving_pictures import moving_pictures
-
-logger = logging.getLogger("grefel_hf")
 
 # Containers of one file. Playlists, which FFmpeg would recognise under any name, may name other files and servers.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
@@ -28,11 +25,13 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,f
 LOST_SECONDS, LOST_SHARE = 1.0, 0.05
 MAX_PIXELS = 36_000_000  # of one frame: 8K and a little
 MAX_STREAMS = 64
+CONTAINER_OPTIONS = {"format_whitelist": FORMATS, "max_streams": str(MAX_STREAMS)}
 # Frames may grow on the way, as a call's do when the line gets better, but not from a stamp to a poster.
 GROWTH, GROWN_PIXELS = 2, 4_000_000
 MOST_STRETCHED = 4.0  # anamorphic pixels are up to 2.4 times as wide as high
 PLAUSIBLE_RATE = 240.0  # frames a second; containers without a rate often show their clock's instead
 USUAL_RATE = 25.0
+MOST_THREADS = 4  # each holds frames of its own
 
 
 class VideoError(ValueError):
@@ -40,7 +39,7 @@ class VideoError(ValueError):
 
 
 @dataclass(frozen=True)
-class Frame:
+class DecodedFrame:
     """
     index: number in the video, from 0.
     time: seconds since the first frame.
@@ -54,48 +53,28 @@ class Frame:
     image: Callable[[], Image.Image]
 
 
-class VideoReader:
-    """
-    A video file or a moving picture, read once from its beginning.
+class VideoDecoder:
+    """A video file or a moving picture, read once from its beginning. As `VideoReader`, in this process."""
 
-        with VideoReader("clip.mp4") as video:
-            for frame in video.frames():
-                ...
-
-    Args:
-        max_pixels: the most that a frame may have, by the header, as decoded, and as shown.
-
-    Attributes:
-        expected_frames: how many frames the header promises, None if it does not say.
-        rate: frames a second on average; a usual one where the file does not say, or not believably.
-        size: width and height of the frames in pixels, by the header and before they are turned.
-        has_sound: there is an audio stream.
-        start: time of the first frame by the file's own clock, once it is read.
-        problem: after reading: why not everything could be read; None if all went well.
-
-    Raises:
-        VideoError: there is no such file, no video in it that can be read, or a larger one.
-    """
-
-    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS):
-        self.path = Path(path)
+    def __init__(self, path: Path, max_pixels: int):
+        self.path = path
         self.start = 0.0
         self.problem: str | None = None
         self.has_sound = False
         self._max_pixels = max_pixels
         self._container = None
-        if not self.path.is_file():
-            raise VideoError(f"{path} does not exist, or is no file: check the spelling")
         try:
             moves = file_kind(self.path) == "moving picture"
         except OSError as error:
-            raise VideoError(f"{path} cannot be opened: {error.strerror}") from error
+            raise VideoError(f"{self.path} cannot be opened: {error.strerror}") from error
         if moves:
             self._open_moving_picture()
         else:
             self._open_video()
 
     def _open_moving_picture(self):
+        from .moving_pictures import moving_pictures  # most videos are started without it
+
         self._pictures = moving_pictures(self.path)
         try:
             self.size = next(self._pictures)
@@ -111,7 +90,7 @@ class VideoReader:
             self._container = av.open(
                 str(self.path.resolve()),
                 options={"max_pixels": str(self._max_pixels)},  # for the decoders, which look at the first frames here
-                container_options={"format_whitelist": FORMATS, "max_streams": str(MAX_STREAMS)},
+                container_options=CONTAINER_OPTIONS,
             )
         except (av.FFmpegError, ValueError) as error:  # PyAV's own errors are ValueErrors
             raise VideoError(
@@ -133,6 +112,7 @@ class VideoReader:
         if self._stream.codec_context is None:
             raise VideoError(f"{self.path} is in a format that cannot be decoded: convert it to MP4")
         self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = min(MOST_THREADS, os.cpu_count() or 1)
         self._stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
         self.size = (self._stream.width or 0, self._stream.height or 0)
         self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
@@ -141,20 +121,13 @@ class VideoReader:
         self.rate = rate if 0 < rate <= PLAUSIBLE_RATE else USUAL_RATE
         self.expected_frames = self._stream.frames or (round(self._seconds() * self.rate) or None)
 
-    def __enter__(self) -> "VideoReader":
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-
     def close(self):
         if self._container is not None:
             self._container.close()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[DecodedFrame]:
         """
-        Frames in the order in which they are shown. What is damaged is passed over; `problem` then says so, and a
-        warning is logged.
+        Frames in the order in which they are shown. What is damaged is passed over; `problem` then says so.
 
         Raises:
             VideoError: not one frame could be read, or one is over the limit.
@@ -170,7 +143,7 @@ class VideoReader:
             time = index / self.rate if time is None else time
             self.start = self.start if index else time
             last = max(time - self.start, last + 1e-4)  # never standing still or going back
-            yield Frame(index, last, pixels, image)
+            yield DecodedFrame(index, last, pixels, image)
             index += 1
         if not index:
             reason = f" ({self.problem})" if self.problem else ""
@@ -180,7 +153,6 @@ class VideoReader:
             self.problem = f"it should be {promised:.1f} s long"
         if self.problem:
             self.problem = f"{self.path} is damaged or cut off, {last:.1f} s of it were read: {self.problem}"
-            logger.warning(self.problem)
 
     def _decoded_frames(self) -> Iterator[tuple[float | None, int, Callable[[], Image.Image]]]:
         """Of a video: time by its own clock, pixels, and what makes the upright picture."""
@@ -195,7 +167,7 @@ class VideoReader:
             for time, picture in self._pictures:
                 yield time, picture.width * picture.height, picture.copy
         except Exception as error:  # decoders raise many types on damaged data
-            self.problem = " ".join(str(error).split())
+            self.problem = " ".join(str(error).split()) or type(error).__name__
 
     def _decoded(self) -> Iterator[Any]:
         """av.VideoFrames; packets that cannot be decoded are left out, a container that breaks off ends them."""

@@ -6,7 +6,8 @@ from PIL import Image
 
 from grefel_hf.palette import class_colours
 from grefel_hf.video.analysis import analyse_video
-from grefel_hf.video.reader import VideoError, VideoReader
+from grefel_hf.video.decoder import VideoError
+from grefel_hf.video.reader import VideoReader
 from grefel_hf.video.writer import free_place, write_annotated
 from tests.helpers.video_clips import SIZE, TIMES, Counter, read_pictures, scene, write_clip
 
