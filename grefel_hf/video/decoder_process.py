@@ -91,10 +91,11 @@ def serve_sound(path: Path, seconds: float, answers: IO[bytes]) -> None:
             packet = next(packets, None)
             allow(0)  # writing waits for the reader
             if packet is None:
-                return
+                break
             if packet.dts is not None:
                 packet.stream = stream
                 copy.mux(packet)
+    answers.flush()
 
 
 def main() -> None:

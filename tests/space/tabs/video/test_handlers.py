@@ -93,6 +93,13 @@ def test_short_appearances_are_dropped_and_the_largest_face_stands_for_a_person(
     assert "1 person in 1.8 seconds" in view and "1 short appearance of less than half a second" in view
 
 
+def test_work_has_an_end_and_the_page_says_so(tiny_video_handlers, uploaded, monkeypatch):
+    monkeypatch.setattr("space.limits.MAX_VIDEO_WORK_SECONDS", 0)
+    (analysis,) = tiny_video_handlers.analyse(uploaded, 0.0)
+    assert analysis.spent and not analysis.persons
+    assert "ended after 0 seconds of work, which is the limit" in analysis_view(analysis, LABELS)
+
+
 @pytest.mark.parametrize("smoothing", [-1, 6, "much", None, float("nan")])
 def test_smoothing_has_limits(tiny_video_handlers, uploaded, smoothing):
     with pytest.raises(gr.Error, match="from 0 to 5"):
