@@ -8,7 +8,6 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from tests.helpers import REPOSITORY
 

@@ -92,7 +92,7 @@ def serve_sound(path: Path, seconds: float, answers: IO[bytes]) -> None:
             allow(0)  # writing waits for the reader
             if packet is None:
                 break
-            if packet.dts is not None:
+            if packet.dts is not None and packet.dts >= 0 and packet.pts >= 0:  # NUT would move all to have none below
                 packet.stream = stream
                 copy.mux(packet)
     answers.flush()
