@@ -1,18 +1,21 @@
 """The page: its tabs, and what they share."""
 
 import copy
+import logging
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from grefel_hf import FacialExpressionPredictor
 
-from .api import add_endpoints
+from .api import add_endpoints, measured_figures
 from .limits import QUEUE_SIZE, STORED_SECONDS, LargestFaces
 from .measured import coverage_at, load_evaluation
 from .rendering import html, render
 from .sentences import UNSURE
 from .tabs.about.tab import about_tab
+from .tabs.about.view import about_view
 from .tabs.live.handlers import LiveHandlers
 from .tabs.live.tab import live_tab
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -21,6 +24,8 @@ from .tabs.photo.handlers import PhotoHandlers
 from .tabs.photo.tab import PhotoTab
 from .tabs.video.handlers import VideoHandlers
 from .tabs.video.tab import video_tab
+
+logger = logging.getLogger("grefel_hf")
 
 TITLE = "GReFEL: reliable facial expression recognition"
 # Uploads older than the second number (seconds) are deleted; how often is the first. The page promises ten minutes.
@@ -35,7 +40,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     """
     predictor = copy.copy(predictor)
     predictor.detector = LargestFaces(predictor.detector)
-    evaluation = load_evaluation(model)
+    evaluation = presentable(load_evaluation(model), predictor.labels)
     photos = PhotoHandlers(predictor, coverage_at(evaluation, UNSURE))
     many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
     name = _public_name(model) if model else None
@@ -55,6 +60,18 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
         html(render("foot"), "gf-foot")
         add_endpoints(photos, many, videos, evaluation, photo_tab.photo)
     return page.queue(max_size=QUEUE_SIZE, api_open=False)
+
+
+def presentable(evaluation: dict[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+    """An evaluation that the page can show; {} for one of another shape, as strangers' checkpoints may have."""
+    try:
+        about_view(evaluation, labels, None)
+        coverage_at(evaluation, UNSURE)
+        measured_figures(evaluation)()
+    except Exception:  # of whatever stands in the places of figures
+        logger.warning("the evaluation of this model has another shape than train/evaluate.py writes: not shown")
+        return {}
+    return evaluation
 
 
 def _public_name(model: str) -> str:

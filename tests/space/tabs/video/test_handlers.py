@@ -100,6 +100,13 @@ def test_nobody_gives_a_table_with_its_columns():
     assert header.startswith("frame,time,person,") and f"corrected_{LABELS[-1]}" in header and not rows
 
 
+def test_work_has_an_end_and_the_page_says_so(tiny_video_handlers, uploaded, monkeypatch):
+    monkeypatch.setattr("space.limits.MAX_VIDEO_WORK_SECONDS", 0)
+    (analysis,) = tiny_video_handlers.analyse(uploaded, 0.0)
+    assert analysis.spent and not analysis.persons
+    assert "ended after 0 seconds of work, which is the limit" in analysis_view(analysis, LABELS)
+
+
 @pytest.mark.parametrize("smoothing", [-1, 6, "much", None, float("nan")])
 def test_smoothing_has_limits(tiny_video_handlers, uploaded, smoothing):
     with pytest.raises(gr.Error, match="from 0 to 5"):
