@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from grefel_hf import FacialExpressionPredictor
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 
 from .api import add_endpoints
 from .limits import QUEUE_SIZE, STORED_SECONDS, LargestFaces
@@ -38,7 +39,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     evaluation = load_evaluation(model)
     photos = PhotoHandlers(predictor, coverage_at(evaluation, UNSURE))
     many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
-    name = _public_name(model) if model else None
+    name = public_name(model) if model else None
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
         html(render("header"), "gf-header")
         with gr.Tabs(elem_id="gf-tabs", overflow_behavior="wrap") as tabs:
@@ -57,6 +58,10 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     return page.queue(max_size=QUEUE_SIZE, api_open=False)
 
 
-def _public_name(model: str) -> str:
-    """A Hub id as it is; of a folder only its name, as visitors need not know where it lies on the server."""
+def public_name(model: str | None) -> str:
+    """
+    A Hub id as it is; of a folder only its name, as visitors need not know where it lies on the server. None is the
+    bundled checkpoint.
+    """
+    model = str(BUNDLED_CHECKPOINT if model is None else model)
     return Path(model).resolve().name if Path(model).exists() else model

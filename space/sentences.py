@@ -214,6 +214,11 @@ def faces_found(photo: PhotoPrediction) -> str:
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
 
 
+def report_title(of: str) -> str:
+    """The heading of a report on a file, or on several."""
+    return f"Facial expressions in {of}"
+
+
 def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
     """What the drawing of distributions (N,) over seconds shows, for those who hear the page."""
     if not len(times):

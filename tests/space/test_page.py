@@ -166,7 +166,7 @@ def test_live_frames_are_analysed_without_being_kept(page, uploads):
 
 
 def csv_rows(page) -> list[str]:
-    link = page.locator("#gf-many-view .gf-download[href^=data]")
+    link = page.locator("#gf-many-view [download='faces.csv'][href^=data]")
     link.wait_for()
     return unquote(link.get_attribute("href").partition(",")[2]).strip().splitlines()
 
@@ -208,7 +208,7 @@ def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
     assert page.locator("#gf-video-view .gf-person").count() == 1
     assert "Person 1" in page.locator("#gf-video-view").inner_text()
     page.wait_for_function("() => document.querySelector('#gf-clip video')?.videoWidth === 300")
-    csv = base64.b64decode(page.locator("#gf-video-view .gf-download").get_attribute("href").partition(",")[2])
+    csv = base64.b64decode(page.locator("#gf-video-view [download$=csv]").get_attribute("href").partition(",")[2])
     assert csv.startswith(b"frame,time,person,")
     plot = page.locator("#gf-video-view .gf-plot svg")
     plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})

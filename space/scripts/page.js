@@ -17,7 +17,7 @@
     for (const button of document.querySelectorAll("[data-face]"))
       button.setAttribute("aria-pressed", String(button.dataset.face === number));
     const chosen = document.querySelector("#gf-chosen");
-    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).content.textContent;
+    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).textContent;
     for (const box of chosen.querySelectorAll("[data-layer]")) box.checked = !hidden.has(box.dataset.layer);
     // Whether the reasons are open, once the visitor has said so of this photo.
     if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";

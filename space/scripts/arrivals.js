@@ -1,0 +1,77 @@
+// Each tab has an address of its own; photos and videos come by paste and drop anywhere on the page.
+(() => {
+  const FIELDS = { photo: "#gf-upload", many: "#gf-files", video: "#gf-video-upload" };
+  const button = (name) => document.querySelector(`[role="tab"][data-tab-id="${CSS.escape(name)}"]`);
+  const selected = () => document.querySelector('[role="tab"][aria-selected="true"]')?.dataset.tabId;
+  const linked = () => location.hash.slice(1) || "photo";
+
+  // The first element of a kind, once it is there; the framework makes a tab's parts when it is opened.
+  const appears = async (selector) => {
+    for (let tries = 0; tries < 600 && !document.querySelector(selector); tries++)
+      await new Promise((done) => setTimeout(done, 100));
+    return document.querySelector(selector);
+  };
+
+  // The tab of the link is opened, and the link follows the tab, so that a reload shows the same one.
+  let followed = null;
+  const follow = () => {
+    const name = selected();
+    if (!name || followed === name) return;
+    if (followed === null && linked() !== name && button(linked())) return button(linked()).click();
+    const here = `${location.pathname}${location.search}#${name}`; // in full: the page's base is another address
+    if (linked() !== name) history[followed === null ? "replaceState" : "pushState"](null, "", here);
+    followed = name;
+    // In a frame of the Hub the address that one sees is the frame's.
+    if (location.hostname.endsWith(".hf.space"))
+      window.parent.postMessage({ hash: location.hash }, "https://huggingface.co");
+  };
+  window.addEventListener("popstate", () => button(linked())?.click());
+  new MutationObserver(follow).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
+
+  const kindOf = (files) => {
+    if (files.every((file) => file.type.startsWith("video/"))) return files.length === 1 ? "video" : null;
+    const isPhoto = (file) => file.type.startsWith("image/");
+    if (files.length === 1 && isPhoto(files[0]) && selected() !== "many") return "photo";
+    return files.every((file) => isPhoto(file) || file.name.toLowerCase().endsWith(".zip")) ? "many" : null;
+  };
+
+  // What is there gives way to what comes.
+  const take = async (files) => {
+    const kind = files.length ? kindOf(files) : null;
+    if (!kind) return false;
+    if (selected() !== kind) button(kind).click();
+    const field = await appears(FIELDS[kind]);
+    if (kind !== "photo") {
+      field.querySelector('[aria-label="Clear"]')?.click();
+      await new Promise((done) => setTimeout(done, 300)); // the framework makes the field anew
+    }
+    const input = await appears(`${FIELDS[kind]} input[type="file"]`), all = new DataTransfer();
+    for (const file of files) all.items.add(file);
+    input.files = all.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    return true;
+  };
+
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length || event.target.closest?.("input, textarea")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    take(files);
+  }, true);
+
+  // The framework's own fields are left alone, as long as they show that they wait for a file.
+  const isOurs = (event) =>
+    event.dataTransfer?.types.includes("Files") && !event.target.closest?.("button.upload-container:not(.icon-mode)");
+  for (const kind of ["dragover", "drop"])
+    document.addEventListener(kind, (event) => {
+      document.documentElement.toggleAttribute("data-dropping", kind === "dragover" && isOurs(event));
+      if (!isOurs(event)) return;
+      event.preventDefault(); // the browser would leave the page for the file
+      event.stopImmediatePropagation();
+      if (kind === "drop") take([...event.dataTransfer.files]);
+    }, true);
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.documentElement.removeAttribute("data-dropping");
+  });
+})();
