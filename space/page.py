@@ -2,17 +2,19 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from grefel_hf import FacialExpressionPredictor
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
+from grefel_hf.reliability import Reliability
 
 from .api import add_endpoints
 from .limits import QUEUE_SIZE, STORED_SECONDS, LargestFaces
-from .measured import coverage_at, load_evaluation
+from .measured import LEAST_ASKED, coverage_at, coverage_by_strictness, load_evaluation
 from .rendering import html, render
-from .sentences import UNSURE
+from .sentences import EVERY_ANSWER, UNSURE, strictness_sentence
 from .tabs.about.tab import about_tab
 from .tabs.live.handlers import LiveHandlers
 from .tabs.live.tab import live_tab
@@ -41,7 +43,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
     name = public_name(model) if model else None
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
-        html(render("header"), "gf-header")
+        html(header_view(evaluation, predictor.reliability), "gf-header")
         with gr.Tabs(elem_id="gf-tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Photo", id="photo"):
                 photo_tab = PhotoTab(photos, predictor.labels)
@@ -56,6 +58,14 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
         html(render("foot"), "gf-foot")
         add_endpoints(photos, many, videos, evaluation, photo_tab.photo)
     return page.queue(max_size=QUEUE_SIZE, api_open=False)
+
+
+def header_view(evaluation: dict[str, Any], reliability: Reliability | None) -> str:
+    """The title, and, where it is known how often answers are right, how certain they have to be."""
+    coverage = coverage_by_strictness(evaluation, reliability)
+    words = {least: strictness_sentence(coverage.get(least)) for least in range(LEAST_ASKED + 1, 100)}
+    strictness = {"least": LEAST_ASKED, "all": EVERY_ANSWER, "words": words}
+    return render("header", strictness=None if reliability is None else strictness)
 
 
 def public_name(model: str | None) -> str:

@@ -86,8 +86,11 @@ const draw = (faces) =>
     // The picture is a mirror.
     box.style.cssText = `left:${100 - face.left - face.width}%;top:${face.top}%;width:${face.width}%;height:${face.height}%`;
     box.style.setProperty("--class", face.colour);
-    box.append(document.createElement("span"));
-    box.firstChild.textContent = faces.length > 1 ? `${face.person} ${face.word}` : face.word;
+    const label = document.createElement("span"), word = document.createElement("i");
+    word.textContent = word.dataset.word = face.word;
+    if (face.right !== null) word.dataset.right = face.right; // see strictness.js
+    label.append(faces.length > 1 ? `${face.person} ` : "", word);
+    box.append(label);
     return box;
   }));
 
@@ -108,8 +111,10 @@ const receive = (answer) => {
     draw(JSON.parse(faces));
     record(JSON.parse(faces));
     // Those who hear the page are told of changes, not of every frame.
-    const now = JSON.parse(faces).map((face) => face.word).join(", ") || "no face";
-    if (now !== said) say((said = now));
+    requestAnimationFrame(() => {
+      const now = [...boxes.querySelectorAll("i")].map((word) => word.textContent).join(", ") || "no face";
+      if (stream && now !== said) say((said = now));
+    });
   }
   sendFrame();
 };

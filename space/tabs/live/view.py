@@ -91,6 +91,7 @@ def _figures(face: FacePrediction) -> dict:
         "picture": jpeg_uri(face.crop, CROP_SIDE),
         "colour": figures.answer_colour(face),
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "certainty": wording.certainty_line(face),
         "warning": wording.caution(face),
         "corrected": figures.column(face, "corrected"),

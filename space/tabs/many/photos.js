@@ -6,11 +6,11 @@ const mend = () => {
   const cards = all(".gf-many-photo"), summary = element.querySelector("#gf-many-summary");
   if (!summary) return; // some are missing still
   const counts = new Map();
-  for (const face of all("[data-face-word]")) {
-    const known = counts.get(face.dataset.faceWord) ?? { count: 0, swatch: face.firstElementChild };
-    counts.set(face.dataset.faceWord, { ...known, count: known.count + 1 });
+  for (const face of all("[data-answer]")) {
+    const [swatch, word] = face.childNodes, known = counts.get(word.textContent.trim()) ?? { count: 0, swatch };
+    counts.set(word.textContent.trim(), { ...known, count: known.count + 1 });
   }
-  const unsure = all("[data-unsure]").length, faces = all("[data-face-word]").length;
+  const unsure = all("[data-unsure]").length, faces = all("[data-answer]").length;
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const add = (text, swatch) => {
     const part = document.createElement("span");
@@ -47,3 +47,4 @@ window.keepPhotos = (files) => {
   mend();
 };
 watch("value", mend);
+document.addEventListener("strictness", mend);

@@ -3,6 +3,7 @@
 import json
 
 from grefel_hf import PhotoPrediction, faces_table
+from grefel_hf.results import right_in_100
 from grefel_hf.spreadsheets import csv_text
 
 from ... import figures
@@ -38,6 +39,7 @@ def batch_view(batch: Batch) -> str:
 def _face(face) -> dict:
     return {
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "colour": figures.answer_colour(face),
         "certainty": wording.short_certainty(face),
         "unsure": wording.is_unsure(face),

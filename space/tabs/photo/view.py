@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from grefel_hf.comparison import compare_balancing
-from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, faces_table
+from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, faces_table, right_in_100
 from grefel_hf.spreadsheets import csv_text
 
 from ... import figures
@@ -59,6 +59,7 @@ def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[st
     return {
         "number": number,
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "name": wording.face_name(face, number),
         "colour": figures.answer_colour(face),
         "picture": jpeg_uri(face.crop, STRIP_SIDE),
@@ -84,6 +85,7 @@ def _panel(face: FacePrediction, unsure: Coverage | None) -> dict[str, Any]:
         "picture": jpeg_uri(face.crop, HEAD_SIDE),
         "crop": figures.crop(face),
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "certainty": wording.certainty_line(face),
         "sentences": wording.answer_sentences(face),
         "balancing": wording.balancing_sentence(face),

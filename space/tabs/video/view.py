@@ -44,5 +44,6 @@ def _person(person: Person, number: int, end: float, labels: tuple[str, ...]) ->
         "number": number,
         "picture": person.picture,
         "words": wording.person_words(labels, person.times, person.distributions),
+        "rights": person.rights,
         "line": timeline(labels, person.times, person.distributions, 0.0, max(end, 0.1)),
     }
