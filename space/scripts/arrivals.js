@@ -28,17 +28,17 @@
   window.addEventListener("popstate", () => button(linked())?.click());
   new MutationObserver(follow).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
 
+  const isPhoto = (file) => file.type.startsWith("image/");
+  const isForMany = (file) => !file.name.startsWith(".") && (isPhoto(file) || file.name.toLowerCase().endsWith(".zip"));
   const kindOf = (files) => {
     if (files.every((file) => file.type.startsWith("video/"))) return files.length === 1 ? "video" : null;
-    const isPhoto = (file) => file.type.startsWith("image/");
     if (files.length === 1 && isPhoto(files[0]) && selected() !== "many") return "photo";
-    return files.every((file) => isPhoto(file) || file.name.toLowerCase().endsWith(".zip")) ? "many" : null;
+    return files.every(isForMany) ? "many" : null;
   };
 
   // What is there gives way to what comes.
-  const take = async (files) => {
-    const kind = files.length ? kindOf(files) : null;
-    if (!kind) return false;
+  const take = async (files, kind = files.length ? kindOf(files) : null) => {
+    if (!kind) return;
     if (selected() !== kind) button(kind).click();
     const field = await appears(FIELDS[kind]);
     if (kind !== "photo") {
@@ -49,8 +49,26 @@
     for (const file of files) all.items.add(file);
     input.files = all.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
-    return true;
   };
+
+  // Of a folder its photos, those in folders below included.
+  const takeFolder = (files) => {
+    const photos = files.filter(isForMany);
+    if (photos.length) take(photos, "many");
+  };
+  const within = async (entry) => {
+    if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+    const reader = entry.createReader(), entries = [];
+    for (let more; (more = await new Promise((done, fail) => reader.readEntries(done, fail))).length; ) entries.push(...more);
+    return (await Promise.all(entries.map(within))).flat();
+  };
+  const entriesOf = (transfer) => [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const hasFolder = (transfer) => entriesOf(transfer).some((entry) => entry.isDirectory);
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches?.("[data-folder]")) return;
+    takeFolder([...event.target.files]);
+    event.target.value = ""; // the same folder may be chosen again
+  });
 
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -62,14 +80,17 @@
 
   // The framework's own fields are left alone, as long as they show that they wait for a file.
   const isOurs = (event) =>
-    event.dataTransfer?.types.includes("Files") && !event.target.closest?.("button.upload-container:not(.icon-mode)");
+    event.dataTransfer?.types.includes("Files") &&
+    (!event.target.closest?.("button.upload-container:not(.icon-mode)") || hasFolder(event.dataTransfer));
   for (const kind of ["dragover", "drop"])
     document.addEventListener(kind, (event) => {
       document.documentElement.toggleAttribute("data-dropping", kind === "dragover" && isOurs(event));
       if (!isOurs(event)) return;
       event.preventDefault(); // the browser would leave the page for the file
       event.stopImmediatePropagation();
-      if (kind === "drop") take([...event.dataTransfer.files]);
+      if (kind !== "drop") return;
+      if (!hasFolder(event.dataTransfer)) return take([...event.dataTransfer.files]);
+      Promise.all(entriesOf(event.dataTransfer).map(within)).then((files) => takeFolder(files.flat()));
     }, true);
   document.addEventListener("dragleave", (event) => {
     if (!event.relatedTarget) document.documentElement.removeAttribute("data-dropping");

@@ -4,6 +4,8 @@
     if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
     // A name that differs from the text one sees cannot be spoken to a computer that listens.
     for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+    for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
+      for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
   };
   mend();
   new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["lang", "aria-label"] });

@@ -73,6 +73,18 @@ def test_several_photos_go_to_many_photos_and_replace_those(page, astronaut_file
     page.locator("#gf-many-summary").filter(has_text="2 faces in 1 photo").wait_for()
 
 
+def test_a_folder_brings_its_photos(page, astronaut_file, two_faces, tmp_path):
+    folder = tmp_path / "holiday"
+    (folder / "deeper").mkdir(parents=True)
+    for source, name in ((astronaut_file, "one.png"), (two_faces, "deeper/two.png"), (two_faces, ".hidden.png")):
+        (folder / name).write_bytes(source.read_bytes())
+    (folder / "notes.txt").write_text("no photo")
+    open_tab(page, "Many photos")
+    page.locator("#gf-many-folder input").set_input_files(str(folder))
+    page.locator("#gf-many-summary").filter(has_text="3 faces in 2 photos").wait_for()
+    assert page.locator(".gf-problems").count() == 0
+
+
 def test_a_video_goes_to_its_tab_and_replaces_the_last(page, astronaut, tmp_path):
     clips = [
         write_clip(tmp_path / f"{width}.mp4", [scene(astronaut, 20, size=(width, 120))] * 5) for width in (300, 400)
