@@ -2,7 +2,7 @@
 
 import pytest
 
-from space.tabs.about.view import evaluation_view
+from space.tabs.about.view import about_view, evaluation_view
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.evaluation_example import LABELS as THREE
 from tests.helpers.face_examples import LABELS
@@ -31,3 +31,9 @@ def test_what_was_not_measured_is_left_out(missing):
 def test_without_an_evaluation_there_is_no_section():
     assert evaluation_view({}, THREE) == ""
     assert "gf-confusion" not in evaluation_view(EVALUATION, LABELS)  # of other classes
+
+
+def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
+    html = about_view({}, THREE, "somebody/model")
+    assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
+    assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
