@@ -46,6 +46,7 @@
       await new Promise((done) => setTimeout(done, 300)); // the framework makes the field anew
     }
     const input = await appears(`${FIELDS[kind]} input[type="file"]`), all = new DataTransfer();
+    if (!input) return; // the camera is in its place
     for (const file of files) all.items.add(file);
     input.files = all.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
@@ -72,7 +73,7 @@
 
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (!files.length || event.target.closest?.("input, textarea")) return;
+    if (!files.length || event.target.closest?.("textarea, [type=text], [type=number], [contenteditable]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     take(files);

@@ -40,10 +40,10 @@ class Person:
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
-    rights: list[int | None] = field(default_factory=list)
     picture: str = ""
     size: float = 0.0  # pixels of that face's box
     answerable: bool = False  # whether any of the faces can be read
+    rights: list[int | None] = field(default_factory=list)
 
 
 @dataclass
