@@ -13,6 +13,7 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
+from grefel_hf.results import right_in_100
 from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.decoder import VideoError
@@ -36,13 +37,14 @@ LEAST_SECONDS = 0.5
 
 @dataclass
 class Person:
-    """When someone was seen, the smoothed distributions (N,) at these times, and their largest face as data URI."""
+    """When someone was seen, smoothed distributions (N,), `right_in_100`, and the largest face as data URI."""
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
     picture: str = ""
     size: float = 0.0  # pixels of that face's box
     answerable: bool = False  # whether any of the faces can be read
+    rights: list[int | None] = field(default_factory=list)
 
 
 @dataclass
@@ -188,6 +190,7 @@ def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
             person.size, person.picture = size, jpeg_uri(tracked.face.crop, PERSON_SIDE)
         person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
+        person.rights.append(right_in_100(tracked.face))
         person.distributions.append(tracked.smoothed)
 
 

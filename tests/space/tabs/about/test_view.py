@@ -3,7 +3,7 @@
 import pytest
 
 from space.page import presentable
-from space.tabs.about.view import evaluation_view
+from space.tabs.about.view import about_view, evaluation_view
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.evaluation_example import LABELS as THREE
 from tests.helpers.face_examples import LABELS
@@ -51,3 +51,9 @@ def test_an_evaluation_of_another_shape_is_not_shown(figures):
     odd = {**EVALUATION, "plain": {"corrected": EVALUATION["plain"]["corrected"] | figures}}
     assert presentable(odd, THREE) == {}
     assert presentable(EVALUATION, THREE) == EVALUATION
+
+
+def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
+    html = about_view({}, THREE, "somebody/model")
+    assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
+    assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
