@@ -1,12 +1,12 @@
 """What was measured of the model on the page: its evaluation.json, which train/evaluate.py writes."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
+from grefel_hf.files import read_json
 from grefel_hf.hub import EVALUATION_FILE, checkpoint_folder
 from grefel_hf.reliability import Reliability
 
@@ -15,7 +15,7 @@ def load_evaluation(model: str | None) -> dict[str, Any]:
     """The figures of a folder, a Hub id or (None) the bundled checkpoint; {} where there are none to be read."""
     try:
         folder = checkpoint_folder(str(BUNDLED_CHECKPOINT if model is None else model))
-        evaluation = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+        evaluation = read_json(folder / EVALUATION_FILE)
     except Exception:  # the page works without: no such file, no network, no JSON
         return {}
     return evaluation if isinstance(evaluation, dict) else {}

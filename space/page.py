@@ -1,6 +1,7 @@
 """The page: its tabs, and what they share."""
 
 import copy
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from grefel_hf import FacialExpressionPredictor
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
 from grefel_hf.reliability import Reliability
 
-from .api import add_endpoints
+from .api import add_endpoints, measured_figures
 from .limits import QUEUE_SIZE, STORED_SECONDS, LargestFaces
 from .measured import LEAST_ASKED, coverage_at, coverage_by_strictness, load_evaluation
 from .rendering import html, render
 from .sentences import EVERY_ANSWER, UNSURE, strictness_sentence
 from .tabs.about.tab import about_tab
+from .tabs.about.view import about_view
 from .tabs.live.handlers import LiveHandlers
 from .tabs.live.tab import live_tab
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -24,6 +26,8 @@ from .tabs.photo.handlers import PhotoHandlers
 from .tabs.photo.tab import PhotoTab
 from .tabs.video.handlers import VideoHandlers
 from .tabs.video.tab import video_tab
+
+logger = logging.getLogger("grefel_hf")
 
 TITLE = "GReFEL: reliable facial expression recognition"
 # Uploads older than the second number (seconds) are deleted; how often is the first. The page promises ten minutes.
@@ -38,7 +42,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     """
     predictor = copy.copy(predictor)
     predictor.detector = LargestFaces(predictor.detector)
-    evaluation = load_evaluation(model)
+    evaluation = presentable(load_evaluation(model), predictor.labels, predictor.reliability)
     photos = PhotoHandlers(predictor, coverage_at(evaluation, UNSURE))
     many, videos = ManyPhotosHandlers(predictor), VideoHandlers(predictor)
     name = public_name(model) if model else None
@@ -58,6 +62,21 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
         html(render("foot"), "gf-foot")
         add_endpoints(photos, many, videos, evaluation, photo_tab.photo)
     return page.queue(max_size=QUEUE_SIZE, api_open=False)
+
+
+def presentable(
+    evaluation: dict[str, Any], labels: tuple[str, ...], reliability: Reliability | None = None
+) -> dict[str, Any]:
+    """An evaluation that the page can show; {} for one of another shape, as strangers' checkpoints may have."""
+    try:
+        about_view(evaluation, labels, None)
+        coverage_at(evaluation, UNSURE)
+        header_view(evaluation, reliability)
+        measured_figures(evaluation)()
+    except Exception:  # of whatever stands in the places of figures
+        logger.warning("the evaluation of this model has another shape than train/evaluate.py writes: not shown")
+        return {}
+    return evaluation
 
 
 def header_view(evaluation: dict[str, Any], reliability: Reliability | None) -> str:

@@ -25,8 +25,9 @@ from PIL import Image
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
+from .decoder import VideoError
 from .following import FollowingDetector
-from .reader import Frame, VideoError, VideoReader
+from .reader import Frame, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def analyse_video(
                     following.expect(frame.time, waiting[-1][1])
                 yield picture
             else:
+                frame.hold()
                 waiting.append((frame, None))
 
     tracker, colours, previous = Tracker(), None, None

@@ -26,6 +26,7 @@ def batch_view(batch: Batch) -> str:
                 "file": batch.photos[number],
                 "thumbnail": batch.thumbnails[number],
                 "faces": [_face(face) for face in photo.faces],
+                "notes": wording.notes(photo),
                 "confidence": min((face.confidences["corrected"] for face in photo.faces), default=2),
                 "rows": _table(photo)[1],
                 "json": json.dumps(_values(photo)) if batch.done == len(batch.photos) else "",

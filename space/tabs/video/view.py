@@ -34,6 +34,7 @@ def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
         files={"json": json_uri(analysis.rows), "csv": csv_uri(analysis.csv())},
         problem=analysis.problem,
         cut=analysis.cut,
+        spent=analysis.spent,
         persons=[_person(persons[number], number, analysis.end, labels) for number in sorted(longest[:MAX_PERSONS])],
         classes=figures.coloured(labels),
     )

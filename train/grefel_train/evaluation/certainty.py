@@ -17,7 +17,6 @@ from grefel_train.data.sources import dataset_format
 from grefel_train.evaluation.collect import Collected
 from grefel_train.evaluation.images import EvaluationData
 from grefel_train.evaluation.metrics import CALIBRATION_BINS, is_correct
-from grefel_train.reliability.answerability import scores
 from grefel_train.reliability.no_faces import SPOILT, no_faces
 from grefel_train.reliability.seen import Seen, crops_of
 from grefel_train.reliability.sets import set_metrics
@@ -50,14 +49,14 @@ def measure_certainty(
         return found
     rows = chosen.rows[np.argsort(chosen.digests, kind="stable")][:FACES_TO_SPOIL]
     others = no_faces(list(crops_of(data.images.select(rows))), FACES_TO_SPOIL // len(SPOILT), args.seed)
-    of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items()}
+    of_others = {kind: reliability.answerability(see(some, kind).outputs) for kind, some in others.items()}
     found["rejection"] = rejection_metrics(reliability, chosen.answerability, of_others)
     unreadable = []
     if args.dataset_dir and dataset_format(args) == "ferplus":
         unreadable = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
     if unreadable:
         seen = see(unreadable, "faces that nobody can read")
-        shown = is_answered(reliability, scores(reliability.answerability, seen), len(seen))
+        shown = is_answered(reliability, reliability.answerability(seen.outputs), len(seen))
         found["rejection"]["unreadable_answered"] = float(shown.mean())
     return found
 

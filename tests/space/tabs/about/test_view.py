@@ -2,6 +2,7 @@
 
 import pytest
 
+from space.page import presentable
 from space.tabs.about.view import about_view, evaluation_view
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.evaluation_example import LABELS as THREE
@@ -37,3 +38,22 @@ def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
     html = about_view({}, THREE, "somebody/model")
     assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
     assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"accuracy": "<script>"},
+        {"accuracy": {}},
+        {"confusion": [1, 2, 3]},
+        {"confidence_thresholds": [1]},
+        {"confidence_thresholds": [{"threshold": "high"}]},
+        {"intervals": {"accuracy": 5}},
+        {"reliability_bins": "many"},
+    ],
+)
+def test_an_evaluation_of_another_shape_is_not_shown(figures):
+    """A stranger's checkpoint must not keep the page from starting."""
+    odd = {**EVALUATION, "plain": {"corrected": EVALUATION["plain"]["corrected"] | figures}}
+    assert presentable(odd, THREE) == {}
+    assert presentable(EVALUATION, THREE) == EVALUATION
