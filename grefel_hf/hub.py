@@ -23,6 +23,7 @@ WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX = WEIGHTS_FILE + ".index.json"  # of weights in several files
 EVALUATION_FILE = "evaluation.json"
 RELIABILITY_FILE = "reliability.json"
+EXPLANATION_FILE = "explanation.json"
 ANSWER_SECONDS = 5.0  # for what version there is
 UPDATE_SECONDS = 30.0  # for a newer version than the cached one
 DOWNLOAD_SECONDS = 1800.0  # for a model that is not cached
@@ -100,7 +101,7 @@ class _Place:
 
         folder = self._fetch(CONFIG_FILE, commit).parent
         self._fetch(PROCESSOR_FILE, commit)
-        for file in (EVALUATION_FILE, RELIABILITY_FILE):
+        for file in (EVALUATION_FILE, RELIABILITY_FILE, EXPLANATION_FILE):
             with contextlib.suppress(EntryNotFoundError):
                 self._fetch(file, commit)
         try:

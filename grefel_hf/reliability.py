@@ -5,8 +5,6 @@ train/fit_reliability.py writes the file, fitted on images that training never s
 the weights that it was fitted to: it is not used for others.
 """
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .files import file_digest, write_text
-from .hub import RELIABILITY_FILE, WEIGHTS_FILE
-
-logger = logging.getLogger("grefel_hf")
+from .fitted import class_names, numbers, read_fitted, write_fitted
+from .hub import RELIABILITY_FILE
 
 VERSION = 1
 LEVELS = (0.8, 0.9, 0.95)  # shares of faces whose set is to hold the label
 SET_LEVEL = 0.9  # of `could_be` and wherever no other is named
 CANNOT_TELL = "cannot tell"
-MOST_BYTES = 1_000_000
-LARGEST = 1e6  # of any number in the file
 MOST_DEVIATIONS = 5.0  # of a feature from its mean
 
 
@@ -231,25 +225,7 @@ def load_reliability(folder: str | Path, labels: Sequence[str]) -> Reliability |
     Raises:
         ValueError: the file is none of ours; in one sentence.
     """
-    file = Path(folder) / RELIABILITY_FILE
-    if not file.is_file():
-        return None
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        reliability = from_dict(entries)
-        if reliability.labels != tuple(labels):
-            raise ValueError("its labels are not the model's")
-        weights = entries["weights_sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-        raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
-    fitted = file.with_name(WEIGHTS_FILE)
-    if not fitted.is_file() or weights != file_digest(fitted):
-        logger.warning("%s was fitted to other weights and is not used: train/fit_reliability.py makes it anew", file)
-        return None
-    return reliability
+    return read_fitted(Path(folder) / RELIABILITY_FILE, labels, from_dict, "train/fit_reliability.py")
 
 
 def write_reliability(folder: str | Path, reliability: Reliability, measured: Mapping[str, Any] | None = None):
@@ -259,9 +235,8 @@ def write_reliability(folder: str | Path, reliability: Reliability, measured: Ma
     Args:
         measured: how it was fitted and checked, which goes into the file for people.
     """
-    digest = file_digest(Path(folder) / WEIGHTS_FILE)
-    entries = reliability.to_dict() | {"weights_sha256": digest} | ({"measured": measured} if measured else {})
-    write_text(Path(folder) / RELIABILITY_FILE, json.dumps(entries) + "\n")
+    entries = reliability.to_dict() | ({"measured": measured} if measured else {})
+    write_fitted(Path(folder) / RELIABILITY_FILE, entries)
 
 
 def from_dict(entries: Mapping[str, Any]) -> Reliability:
@@ -273,16 +248,14 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
     """
     if entries["version"] != VERSION:
         raise ValueError(f"its version is not {VERSION}")
-    labels = tuple(entries["labels"])
-    if not (labels and all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels)):
-        raise ValueError("its labels are no list of different names")
+    labels = class_names(entries)
     maps = entries["expected_accuracy"]
     if not set(maps["by_class"]) <= set(labels):
         raise ValueError("it maps classes that are not among its labels")
     sets = entries["prediction_sets"]
     if sets["method"] not in METHODS:
         raise ValueError(f"its prediction sets are none of {', '.join(METHODS)}")
-    thresholds = {float(level): _numbers(values, (len(labels),)) for level, values in sets["thresholds"].items()}
+    thresholds = {float(level): numbers(values, (len(labels),)) for level, values in sets["thresholds"].items()}
     if tuple(thresholds) != LEVELS:
         raise ValueError(f"its prediction sets are not for the levels {LEVELS}")
     answerability = entries["answerability"]
@@ -298,8 +271,8 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
 
 
 def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
-    confidence = _numbers(entries["confidence"], (None,))
-    curves = [_numbers(entries[name], confidence.shape) for name in ("accuracy", "low", "high")]
+    confidence = numbers(entries["confidence"], (None,))
+    curves = [numbers(entries[name], confidence.shape) for name in ("accuracy", "low", "high")]
     in_range = all(((values >= 0) & (values <= 1)).all() for values in (confidence, *curves))
     accuracy, low, high = curves
     if not in_range or (np.diff(confidence) <= 0).any() or (np.diff(accuracy) < 0).any():
@@ -311,28 +284,19 @@ def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
 
 def _answerability(entries: Mapping[str, Any]) -> Answerability:
     fields = tuple(entries["fields"])
-    mean = _numbers(entries["mean"], (None,))
-    scale = _numbers(entries["scale"], mean.shape)
+    mean = numbers(entries["mean"], (None,))
+    scale = numbers(entries["scale"], mean.shape)
     if not fields or not all(isinstance(name, str) for name in fields) or (scale <= 0).any():
         raise ValueError("the features of its answerability are impossible")
     return Answerability(
         fields=fields,
         mean=mean,
         scale=scale,
-        weights=_numbers(entries["weights"], mean.shape),
-        bias=float(_numbers(entries["bias"], ())),
-        threshold=float(_numbers(entries["threshold"], ())),
-        clear_from=float(_numbers(entries["clear_from"], ())),
+        weights=numbers(entries["weights"], mean.shape),
+        bias=float(numbers(entries["bias"], ())),
+        threshold=float(numbers(entries["threshold"], ())),
+        clear_from=float(numbers(entries["clear_from"], ())),
     )
-
-
-def _numbers(values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Nested lists as an array of this shape, None standing for any length but 0; raises ValueError."""
-    array = np.array(values)
-    fits = array.ndim == len(shape) and all(n == m or (m is None and n > 0) for n, m in zip(array.shape, shape))
-    if not fits or array.dtype.kind not in "if" or not (abs(array) <= LARGEST).all():  # NaN is not, either
-        raise ValueError(f"it holds no {'number' if not shape else 'numbers'} where there have to be some")
-    return array.astype(np.float64)
 
 
 def _lists(value: AccuracyMap | Answerability) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.fitted import MOST_BYTES
 from grefel_hf.pipeline_grefel import FacialExpressionPipeline
 from grefel_hf.reliability import (
     CANNOT_TELL,
-    MOST_BYTES,
     Reliability,
     in_prediction_set,
     load_reliability,

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
@@ -54,8 +53,7 @@ from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write
 from grefel_hf.runtime.networks import create_network
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import unreadable_images
-from grefel_train.data.fingerprint import check_kept_out
-from grefel_train.data.loading import load_face_data
+from grefel_train.data.kept_out import load_kept_out
 from grefel_train.data.sources import dataset_format
 from grefel_train.data.splits import class_ids
 from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
@@ -65,7 +63,6 @@ from grefel_train.reliability.practice import practice
 from grefel_train.reliability.seen import Seen, crops_of, joined, look
 from grefel_train.reliability.sets import choose_method, fit_sets
 from grefel_train.run.log import rounded
-from grefel_train.run.provenance import read_json
 
 
 def clear_rows(data: Dataset) -> np.ndarray:
@@ -145,14 +142,7 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
         OSError, ValueError: the model or the data cannot be read, or training has seen these images.
     """
     model, processor = load_checkpoint(args.model)
-    data = load_face_data(args, splits=("train",), label_map=args.label_map).calibration
-    if data is None:
-        raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
-    records = (read_json(folder / "all_results.json") for folder in (Path(args.model), Path(args.model).parent))
-    results = next((record for record in records if record), None)
-    check_kept_out(data, results, args.calibration_fraction)
-    if results is None:
-        print("Note: nothing tells whether these images were kept out of training.", file=sys.stderr)
+    data = load_kept_out(args)
     rows = np.random.default_rng(args.seed).permutation(clear_rows(data))
     if len(rows) < 2 * FOLDS:
         raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * FOLDS} at least.")

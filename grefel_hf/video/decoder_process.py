@@ -92,7 +92,8 @@ def serve_sound(path: Path, seconds: float, answers: IO[bytes]) -> None:
             allow(0)  # writing waits for the reader
             if packet is None:
                 break
-            if packet.dts is not None and packet.dts >= 0 and packet.pts >= 0:  # NUT would move all to have none below
+            times = (packet.dts, packet.pts)
+            if None not in times and min(times) >= 0:  # NUT would move all packets to have none below 0
                 packet.stream = stream
                 copy.mux(packet)
     answers.flush()

@@ -31,7 +31,7 @@ for flag; do
     [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
     [ "$before" != --output_dir ] || { mkdir -p "$flag/best"; touch "$flag/all_results.json" "$flag/landmarks.json" \\
         "$flag/landmarks.safetensors"; }
-    [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
+    [ "$1 $before" != "train/fit_explanation.py --model" ] || touch "$flag/explanation.json"
     before=$flag
 done
 """
@@ -64,7 +64,8 @@ def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
     before = ["prepare_backbone", "prepare_backbone", "-m", "train_landmarks", "train"]
     assert code and scripts(commands) == before
     code, commands = make_weights("FERPLUS")
-    assert code == 0 and scripts(commands) == ["train", "calibrate", "fit_reliability", "evaluate", "write_card"]
+    assert code == 0 and scripts(commands)[:4] == ["train", "calibrate", "fit_reliability", "fit_explanation"]
+    assert scripts(commands)[4:] == ["evaluate", "write_card"]
     assert "--resume_from_checkpoint latest" in commands[0]
     assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
 
@@ -77,8 +78,8 @@ def test_flags_go_to_the_training_alone(make_weights):
 def test_every_stage_keeps_the_same_images_out_of_training():
     recipe = yaml.safe_load(RECIPE.read_text())
     fraction = f"--calibration_fraction {recipe['calibration_fraction']}"
-    script = (REPOSITORY / "train/make_weights.sh").read_text()  # calibrate.py and fit_reliability.py
-    assert script.count(fraction) == 2 and recipe["keep"] == "last"
+    script = (REPOSITORY / "train/make_weights.sh").read_text()  # calibrate.py and what is fitted after it
+    assert script.count(fraction) == 3 and recipe["keep"] == "last"
 
 
 def test_without_a_folder_nothing_runs(make_weights):

@@ -34,12 +34,6 @@ def test_without_an_evaluation_there_is_no_section():
     assert "gf-confusion" not in evaluation_view(EVALUATION, LABELS)  # of other classes
 
 
-def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
-    html = about_view({}, THREE, "somebody/model")
-    assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
-    assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
-
-
 @pytest.mark.parametrize(
     "figures",
     [
@@ -57,3 +51,9 @@ def test_an_evaluation_of_another_shape_is_not_shown(figures):
     odd = {**EVALUATION, "plain": {"corrected": EVALUATION["plain"]["corrected"] | figures}}
     assert presentable(odd, THREE) == {}
     assert presentable(EVALUATION, THREE) == EVALUATION
+
+
+def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
+    html = about_view({}, THREE, "somebody/model")
+    assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
+    assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
