@@ -12,6 +12,7 @@ from ...uploads import PRIVATE, Refusal, uploaded_file
 from .handlers import PhotoHandlers
 from .view import empty_view
 
+SCRIPT = Path(__file__).with_name("reasons.js")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "eileen_collins.jpg"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
@@ -50,6 +51,7 @@ class PhotoTab:
                 example = gr.Button("Example: Eileen Collins (NASA)", icon=str(EXAMPLE), elem_id="gf-example")
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
+                covered = html("", "gf-covered", script=SCRIPT.read_text(encoding="utf-8"))
         self.parts = [self.photo, view, faces, self.back, another, example]
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
@@ -58,6 +60,7 @@ class PhotoTab:
         uploaded.failure(self.emptied, None, **at_once)
         self.focus_after(uploaded)
         self.focus_after(example.click(self._show_example, None, **events))
+        covered.submit(self._cover, None, covered, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
         another.click(self.emptied, None, **at_once)
 
     @staticmethod
@@ -95,6 +98,9 @@ class PhotoTab:
             return self.shown(uploaded_file(upload))
         except Refusal as error:
             return self.emptied(error)
+
+    def _cover(self, event: gr.EventData) -> str:
+        return self._handlers.cover(event._data or {})
 
     def _show_example(self) -> tuple:
         return self.shown(str(EXAMPLE))
