@@ -5,7 +5,6 @@ huggingface_hub is imported when it is asked for something: a folder on the disk
 """
 
 import contextlib
-import json
 import logging
 import re
 import threading
@@ -13,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from .files import read_json
 
 logger = logging.getLogger("grefel_hf")
 
@@ -106,7 +107,7 @@ class _Place:
         try:
             self._fetch(WEIGHTS_FILE, commit)
         except EntryNotFoundError:
-            index = json.loads(self._fetch(WEIGHTS_INDEX, commit).read_text(encoding="utf-8"))
+            index = read_json(self._fetch(WEIGHTS_INDEX, commit))
             for file in sorted(set(index["weight_map"].values())):
                 if not re.fullmatch(r"[\w.-]+\.safetensors", file):  # before it is a path
                     raise OSError(f"{WEIGHTS_INDEX} names a file {file!r}") from None

@@ -324,15 +324,10 @@ class FacialExpressionPredictor:
             crop=crop,
             turn=face.turn,
             reliability=self.reliability,
-            answerability=self._answerability(values, confidences),
+            answerability=self.reliability and self.reliability.answerability_of(values),
             explanation=self.explanation,
         )
         return found if self._is_answered(found) else replace(found, is_answered=False)
-
-    def _answerability(self, values: dict, confidences: dict[str, float]) -> float | None:
-        if self.reliability is None or self.reliability.answerability is None:
-            return None
-        return float(self.reliability.answerability(values["embedding"], confidences))
 
     def _is_answered(self, face: FacePrediction) -> bool:
         if self.answer_only is not None:

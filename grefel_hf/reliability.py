@@ -43,37 +43,52 @@ class AccuracyMap:
 @dataclass(frozen=True)
 class Answerability:
     """
-    A network of one hidden layer that tells crops whose expression can be read from others, of the embedding (D,) and
-    the confidences of `parts`, one after the other (F,) = (D + P,).
+    A linear score that tells crops whose expression can be read from others, of what the model's outputs `fields` hold
+    of them, (B, ...) each, taken as rows one after the other: features (B, F).
 
     mean, scale: (F,), by which the features are standardised.
-    hidden_weights, hidden_bias: (H, F) and (H,); output_weights: (H,); output_bias.
+    weights: (F,); bias.
     threshold: least score of a crop that is answered.
     clear_from: least score of a crop that is no poor picture.
     """
 
-    parts: tuple[str, ...]
+    fields: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
-    hidden_weights: np.ndarray
-    hidden_bias: np.ndarray
-    output_weights: np.ndarray
-    output_bias: float
+    weights: np.ndarray
+    bias: float
     threshold: float
     clear_from: float
 
-    def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
-        columns = [np.asarray(confidences[part])[..., None] for part in self.parts if part in confidences]
-        features = np.concatenate([embedding, *columns], axis=-1)
-        if features.shape[-1:] != self.mean.shape:
-            raise ValueError(f"{RELIABILITY_FILE} was made for a network of other parts or of another width.")
-        return ((features - self.mean) / self.scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+    def __call__(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The model's outputs (B, ...) by field to scores (B,) in [0, 1]."""
+        features = standardized(output_rows(outputs, self.fields), self.mean, self.scale)
+        return 1.0 / (1.0 + np.exp(-(features @ self.weights + self.bias)))
 
-    def __call__(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores (...) in [0, 1] of embeddings (..., D) and confidences (...) by part."""
-        hidden = np.tanh(self.features(embedding, confidences) @ self.hidden_weights.T + self.hidden_bias)
-        return 1.0 / (1.0 + np.exp(-(hidden @ self.output_weights + self.output_bias)))
+
+def output_rows(outputs: Mapping[str, np.ndarray], fields: Sequence[str]) -> np.ndarray:
+    """
+    Outputs (B, ...) of these fields as rows (B, F).
+
+    Raises:
+        ValueError: the model has no such output.
+    """
+    missing = [name for name in fields if outputs.get(name) is None]
+    if missing:
+        raise ValueError(f"{RELIABILITY_FILE} was made for a network that has {', '.join(missing)}: this one has not.")
+    return np.concatenate([np.asarray(outputs[name]).reshape(len(outputs[name]), -1) for name in fields], axis=-1)
+
+
+def standardized(rows: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """
+    Rows (B, F) with outliers cut off.
+
+    Raises:
+        ValueError: they are of another width than mean and scale (F,).
+    """
+    if rows.shape[-1:] != mean.shape:
+        raise ValueError(f"{RELIABILITY_FILE} was made for a network of another width.")
+    return ((rows - mean) / scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,13 @@ class Reliability:
     accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
     accuracy_of_poor: AccuracyMap | None = None
     answerability: Answerability | None = None
+
+    def answerability_of(self, outputs: Mapping[str, np.ndarray]) -> float | None:
+        """The score of one face by the model's outputs (...) for it; None where the file has none."""
+        if self.answerability is None:
+            return None
+        fields = [name for name in self.answerability.fields if outputs.get(name) is not None]
+        return float(self.answerability({name: np.asarray(outputs[name])[None] for name in fields})[0])
 
     def is_answerable(self, score: float | None) -> bool | None:
         """Whether a score of `answerability` is that of a face that can be read; None for none."""
@@ -127,24 +149,21 @@ class Reliability:
         member = in_prediction_set(np.asarray(distribution)[None], self.method, self.thresholds[level])[0]
         return tuple(self.labels[i] for i in np.argsort(-np.asarray(distribution), kind="stable") if member[i])
 
-    def certainty(
-        self, distribution: np.ndarray, embedding: np.ndarray, confidences: Mapping[str, float]
-    ) -> dict[str, Any]:
+    def certainty(self, distribution: np.ndarray, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """
         Of one face `is_answerable`, `expected_accuracy` and `prediction_set`, the last two None for what is not
         answerable.
 
         Args:
             distribution: the corrected one (N,).
-            embedding: (D,).
-            confidences: by part.
+            outputs: the model's, (...) by field.
         """
-        score = None if self.answerability is None else float(self.answerability(embedding, confidences))
+        score = self.answerability_of(outputs)
         answerable = self.is_answerable(score)
         found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
         if answerable is not False:
             label = self.labels[int(distribution.argmax())]
-            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"], score)[0]
+            found["expected_accuracy"] = self.expected_accuracy(label, float(outputs["corrected_confidence"]), score)[0]
             found["prediction_set"] = list(self.prediction_set(distribution))
         return found
 
@@ -264,20 +283,17 @@ def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
 
 
 def _answerability(entries: Mapping[str, Any]) -> Answerability:
-    parts = tuple(entries["parts"])
+    fields = tuple(entries["fields"])
     mean = numbers(entries["mean"], (None,))
-    hidden_bias = numbers(entries["hidden_bias"], (None,))
     scale = numbers(entries["scale"], mean.shape)
-    if not all(isinstance(part, str) for part in parts) or len(parts) >= len(mean) or (scale <= 0).any():
+    if not fields or not all(isinstance(name, str) for name in fields) or (scale <= 0).any():
         raise ValueError("the features of its answerability are impossible")
     return Answerability(
-        parts=parts,
+        fields=fields,
         mean=mean,
         scale=scale,
-        hidden_weights=numbers(entries["hidden_weights"], hidden_bias.shape + mean.shape),
-        hidden_bias=hidden_bias,
-        output_weights=numbers(entries["output_weights"], hidden_bias.shape),
-        output_bias=float(numbers(entries["output_bias"], ())),
+        weights=numbers(entries["weights"], mean.shape),
+        bias=float(numbers(entries["bias"], ())),
         threshold=float(numbers(entries["threshold"], ())),
         clear_from=float(numbers(entries["clear_from"], ())),
     )

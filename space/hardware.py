@@ -1,6 +1,8 @@
 """Where the model runs: the CPU, a GPU, or Hugging Face's ZeroGPU, which lends one for the length of a call."""
 
+import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -64,6 +66,27 @@ def warm_up(predictor: FacialExpressionPredictor) -> None:
     with TURN:
         predictor.detector.detect(Image.new("RGB", (320, 240), "grey"))
         predictor.occlusions(Image.new("RGB", (96, 96), "grey"))
+
+
+class WorkTime:
+    """
+    The time that one request may work, without the turns of others.
+
+    seconds: in all.
+    """
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While others work."""
+        begun = time.monotonic()
+        yield
+        self._end += time.monotonic() - begun
 
 
 def best_device() -> str:

@@ -25,9 +25,10 @@ from PIL import Image
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
+from .decoder import VideoError
 from .following import FollowingDetector
 from .motion import grey_thumbnail, picture_shift
-from .reader import Frame, VideoError, VideoReader
+from .reader import Frame, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def analyse_video(
                     following.expect(frame.time, waiting[-1][1].colours)
                 yield picture
             else:
+                frame.hold()
                 waiting.append((frame, None))
 
     tracker, glance, previous = Tracker(), None, None

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from space.hardware import FairLock, warm_up
+from space.hardware import FairLock, WorkTime, warm_up
 
 
 def test_one_who_asks_again_at_once_comes_last():
@@ -53,3 +53,15 @@ def test_a_warm_up_goes_through_detector_and_network():
 
     warm_up(Stand())
     assert used == ["detector", "network"]
+
+
+def test_the_turns_of_others_are_no_work(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    work = WorkTime(10)
+    now = 9.0
+    with work.paused():
+        now = 100.0
+    assert not work.is_over()
+    now = 101.0
+    assert work.is_over()

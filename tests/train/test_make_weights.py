@@ -8,12 +8,19 @@ import pytest
 import yaml
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import log_entries, run, write_faces
+from tests.helpers.launch import run
+from tests.helpers.training_runs import log_entries, write_faces
 
 RECIPE = REPOSITORY / "train/configs/grefel-small-mobilenet-v1.yaml"
 TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
 TINY |= dict(
-    mobilenet_width=0.125, hidden_size=32, intermediate_size=64, num_attention_heads=4, fusion_channels=[8, 8, 16]
+    mobilenet_width=0.125,
+    hidden_size=32,
+    intermediate_size=64,
+    num_attention_heads=4,
+    fusion_channels=[8, 8, 16],
+    mobilefacenet_channels=[8, 16, 32],
+    mobilefacenet_depths=[2, 2, 1],
 )
 
 STAND_IN = """#!/bin/sh
@@ -89,7 +96,7 @@ def test_the_recipe_trains_on_a_tiny_network(tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     faces, out = write_faces(tmp_path / "faces", 60), tmp_path / "out"
     words = ["--config", tmp_path / "recipe.yaml", "--train_dir", faces, "--validation_fraction", 0.2]
-    done = run("train/train.py", *words, "--output_dir", out, processes=1)
+    done = run("train/train.py", *words, "--output_dir", out)
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "best_metrics.json").read_text())["epoch"] == 2
     config = json.loads((out / "best" / "config.json").read_text())

@@ -89,7 +89,7 @@ class PhotoTab:
         """The parts with the result of a photo in place of the upload field; `one_of_many`: with a way back."""
         photo_html, faces_html = self._handlers.draw(path)
         return (
-            gr.update(value=None, visible=False),
+            gr.update(value=None, visible="hidden"),  # not gone: a photo that is dropped onto the result comes by it
             gr.update(value=photo_html, visible=True),
             faces_html,
             gr.update(visible=one_of_many),
