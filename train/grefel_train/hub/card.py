@@ -239,7 +239,7 @@ def model_card(
         table=metric_table(figures) if figures else None,
         metrics=metrics,
         command=evaluation_command(metrics, name) if metrics else None,
-        points=reliability_points(metrics) if metrics else None,
+        sentences=reliability_points(metrics) if metrics else None,
         keeps_last=keeps_last,
         chosen=what_was_chosen(metrics, results) if metrics and results else None,
         results=results,
