@@ -124,13 +124,13 @@ def open_tab(page, name: str) -> None:
 
 def start_camera(page) -> None:
     """Switch the live tab's camera on and let its frames be analysed."""
-    page.locator("#gf-camera button").click()
+    page.locator("#gf-camera .gf-button").click()
     page.wait_for_function("() => document.querySelector('#gf-camera video')?.videoWidth > 0")
 
 
 def stop_camera(page) -> None:
     """Switch it off again."""
-    page.locator("#gf-camera button").click()
+    page.locator("#gf-camera .gf-button").click()
 
 
 def upload(page, photo: Path) -> None:

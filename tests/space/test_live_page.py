@@ -50,7 +50,7 @@ def test_words_stand_over_the_moving_picture_and_stop_means_stop(live):
     live.locator(".gf-live-words[role=status]").filter(has_text="happiness").wait_for()  # for those who hear the page
     edges, picture = box.bounding_box(), live.locator("#gf-camera video").bounding_box()
     assert picture["x"] < edges["x"] and edges["x"] + edges["width"] < picture["x"] + picture["width"]
-    assert live.locator("#gf-camera button").inner_text() == "Stop the camera"
+    assert live.locator("#gf-camera .gf-button").inner_text() == "Stop the camera"
     stop_camera(live)
     assert words(live) == "The camera is off." and live.locator("#gf-camera .gf-box").count() == 0
     assert_off(live)
@@ -88,7 +88,7 @@ def test_a_camera_that_cannot_be_had_is_told_in_place(page, name, reason):
         f"() => {{ navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('', '{name}'); }} }}"
     )
     open_tab(page, "Live")
-    page.locator("#gf-camera button").click()
+    page.locator("#gf-camera .gf-button").click()
     page.locator(".gf-live-words").filter(has_text=reason).wait_for()
     assert page.locator(".toast-body").count() == 0
 

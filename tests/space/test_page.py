@@ -63,7 +63,10 @@ def test_faces_are_chosen_by_box_strip_and_keyboard(page, two_faces):
     page.locator(".gf-box[data-face='2']").focus()
     page.keyboard.press("Enter")
     assert shown(page) == ["2"]
-    assert page.locator("[data-face][aria-pressed='true']").evaluate_all("all => all.map(b => b.dataset.face)") == ["2", "2"]
+    assert page.locator("[data-face][aria-pressed='true']").evaluate_all("all => all.map(b => b.dataset.face)") == [
+        "2",
+        "2",
+    ]
 
 
 def test_a_result_fits_one_screen_and_has_the_focus(chromium, address, two_faces):

@@ -143,7 +143,7 @@ def test_later_stages_are_told_with_their_figures(best, tmp_path):
     card = words(model_card(folder, None, run))
     assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
     assert "0.100 to 0.020" in card
-    assert "weights that some/start had" in card
+    assert "went on from the weights of some/start" in card
     assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
 
 

@@ -76,7 +76,7 @@ def test_a_long_video_is_cut_and_says_so(tiny_video_handlers, uploaded, monkeypa
 
 def test_a_large_video_is_refused_with_the_limit(tiny_video_handlers, uploaded, monkeypatch):
     monkeypatch.setattr("space.limits.MAX_VIDEO_SIDE", 100)
-    with pytest.raises(gr.Error, match="the limit is 100 pixels a side"):
+    with pytest.raises(gr.Error, match="the limit is 0.01 megapixels"):
         list(tiny_video_handlers.analyse(uploaded, 0.0))
 
 
