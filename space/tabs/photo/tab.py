@@ -19,7 +19,8 @@ LOADING_UPLOAD = """(photo) => {
   if (photo) document.querySelector('#gf-layout').dataset.loading = 'upload';
   return photo;
 }"""
-LOADED = "() => { delete document.querySelector('#gf-layout').dataset.loading; }"
+STOP_LOADING = "delete document.querySelector('#gf-layout').dataset.loading;"
+LOADED = f"() => {{ {STOP_LOADING} }}"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -77,7 +78,7 @@ class PhotoTab:
     @staticmethod
     def focus_after(event: gr.events.Dependency) -> None:
         """Once this event has shown a result, the focus goes there."""
-        event.success(None, js="() => focusAnswer()")
+        event.success(None, js=f"() => {{ {STOP_LOADING} focusAnswer(); }}")  # what is hidden takes no focus
 
     def shown(self, path: str, one_of_many: bool = False) -> tuple:
         """The parts with the result of a photo in place of the upload field; `one_of_many`: with a way back."""
