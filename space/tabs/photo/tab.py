@@ -14,18 +14,6 @@ from .view import empty_view
 
 SCRIPT = Path(__file__).with_name("reasons.js")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "eileen_collins.jpg"
-# While an answer is under way page.css shows the photo, where the answer will be, and the button that ends it.
-LOADING_UPLOAD = """(photo) => {
-  if (photo) document.querySelector('#gf-layout').dataset.loading = 'upload';
-  return photo;
-}"""
-LOADING_EXAMPLE = """() => {
-  const layout = document.querySelector('#gf-layout');
-  layout.style.setProperty('--gf-shown', `url("${layout.querySelector('#gf-example img').src}")`);
-  layout.dataset.loading = 'example';
-  return [];
-}"""
-LOADED = "() => { delete document.querySelector('#gf-layout').dataset.loading; }"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -60,7 +48,6 @@ class PhotoTab:
                 view = html("", "gf-photo-view", visible=False)
                 self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
-                cancel = gr.Button("Cancel", elem_id="gf-cancel")
                 example = gr.Button("Example: Eileen Collins (NASA)", icon=str(EXAMPLE), elem_id="gf-example")
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
@@ -69,14 +56,10 @@ class PhotoTab:
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
-        uploaded = self.photo.input(self._show_upload, self.photo, js=LOADING_UPLOAD, **events)
+        uploaded = self.photo.input(self._show_upload, self.photo, **events)
         uploaded.failure(self.emptied, None, **at_once)
-        chosen = example.click(self._show_example, None, js=LOADING_EXAMPLE, **events)
-        for event in (uploaded, chosen):
-            self.focus_after(event)
-            event.then(None, js=LOADED)
-        # Afterwards, not at once: an answer that was under way would come after it.
-        cancel.click(None, cancels=[uploaded, chosen], js=LOADED).then(self.emptied, None, **at_once)
+        self.focus_after(uploaded)
+        self.focus_after(example.click(self._show_example, None, **events))
         covered.submit(self._cover, None, covered, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
         another.click(self.emptied, None, **at_once)
 
