@@ -1,4 +1,4 @@
-"""The reasons in a real browser: parts are covered on demand, anchors are read, loading shows what will come."""
+"""The reasons in a real browser: parts are covered on demand, and anchors are read."""
 
 import pytest
 
@@ -44,23 +44,3 @@ def test_anchors_are_read_by_mouse_and_keyboard(page, reasons, predictor, two_fa
     assert words.inner_text().startswith(f"{order[1]}: ")
     assert reasons.locator(".gf-anchor[aria-pressed='true']").count() == 1
     assert reasons.locator(".gf-anchor-face").all_inner_texts() == ["1", "2"]
-
-
-def test_loading_shows_the_shape_of_the_answer_and_can_be_cancelled(page):
-    held = []
-    page.route("**/queue/join*", held.append)
-    page.locator("#gf-example").click()
-    page.locator("#gf-layout[data-loading='example']").wait_for()
-    assert not page.locator(".gf-classes").is_visible() and page.locator("#gf-cancel").is_visible()
-    height = page.locator("#gf-faces").bounding_box()["height"]
-    assert height >= page.locator("#gf-upload").bounding_box()["height"] - 1
-    page.locator("#gf-cancel").click()
-    page.locator(".gf-classes").wait_for()
-    page.unroute("**/queue/join*")
-    for route in held:
-        route.continue_()
-    page.wait_for_timeout(1500)
-    assert page.locator("[data-panel='1']").count() == 0 and not page.locator("#gf-cancel").is_visible()
-    page.locator("#gf-example").click()
-    page.locator("[data-panel='1']").wait_for()
-    assert page.locator("#gf-layout[data-loading]").count() == 0

@@ -14,13 +14,6 @@ from .handlers import PhotoHandlers
 from .view import empty_view
 
 REASONS_SCRIPT = Path(__file__).with_name("reasons.js")
-# While an answer is under way page.css shows the photo, where the answer will be, and the button that ends it.
-LOADING_UPLOAD = """(photo) => {
-  if (photo) document.querySelector('#gf-layout').dataset.loading = 'upload';
-  return photo;
-}"""
-STOP_LOADING = "delete document.querySelector('#gf-layout').dataset.loading;"
-LOADED = f"() => {{ {STOP_LOADING} }}"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -55,7 +48,6 @@ class PhotoTab:
                 view = html("", "gf-photo-view", visible=False)
                 self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
-                cancel = gr.Button("Cancel", elem_id="gf-cancel")
                 examples = html(examples_view(), "gf-examples", script=SCRIPT)
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
@@ -64,21 +56,17 @@ class PhotoTab:
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
-        uploaded = self.photo.input(self._show_upload, self.photo, js=LOADING_UPLOAD, **events)
+        uploaded = self.photo.input(self._show_upload, self.photo, **events)
         uploaded.failure(self.emptied, None, **at_once)
-        chosen = examples.click(self._show_example, None, **events)
-        for event in (uploaded, chosen):
-            self.focus_after(event)
-            event.then(None, js=LOADED)
-        # Afterwards, not at once: an answer that was under way would come after it.
-        cancel.click(None, cancels=[uploaded, chosen], js=LOADED).then(self.emptied, None, **at_once)
+        self.focus_after(uploaded)
+        self.focus_after(examples.click(self._show_example, None, **events))
         covered.submit(self._cover, None, covered, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
         another.click(self.emptied, None, **at_once)
 
     @staticmethod
     def focus_after(event: gr.events.Dependency) -> None:
         """Once this event has shown a result, the focus goes there."""
-        event.success(None, js=f"() => {{ {STOP_LOADING} focusAnswer(); }}")  # what is hidden takes no focus
+        event.success(None, js="() => focusAnswer()")
 
     def shown(self, path: str, one_of_many: bool = False) -> tuple:
         """The parts with the result of a photo in place of the upload field; `one_of_many`: with a way back."""
