@@ -29,7 +29,7 @@ def report(page, view: str, folder):
     file.write_bytes(content)
     tab = page.context.browser.new_context(offline=True, viewport={"width": 900, "height": 1000}).new_page()
     tab.goto(file.as_uri())
-    assert "model grefel-small" in tab.locator("header").inner_text()
+    assert "model grefel-small" in tab.locator("header").first.inner_text()
     assert tab.locator("button, label, details, script").count() == 0
     return name, tab
 

@@ -50,7 +50,7 @@ def test_what_it_costs_is_said_and_nothing_is_asked_of_the_server(page):
     page.wait_for_timeout(500)
     words = json.loads(page.locator("#gf-strictness").get_attribute("data-words"))
     requests = []
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     ask(page, 90)
     assert page.locator("#gf-strictness-value").inner_text() == "at least 90"
     assert page.locator("#gf-strictness-words").inner_text().strip() == words["90"]
