@@ -45,7 +45,7 @@ def read_fitted(
         weights = entries["weights_sha256"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-        raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
+        raise ValueError(f"{file} cannot be used: {reason[:300]}; {script} makes it anew.") from error
     beside = file.with_name(WEIGHTS_FILE)
     if not beside.is_file() or weights != file_digest(beside):
         logger.warning("%s was fitted to other weights and is not used: %s makes it anew", file, script)
