@@ -79,6 +79,15 @@ def test_a_result_fits_one_screen_and_has_the_focus(chromium, address, two_faces
     tab.context.close()
 
 
+def test_number_and_word_stand_on_one_label(page, two_faces):
+    upload(page, two_faces)
+    label, word = page.locator(".gf-box > span").first, page.locator(".gf-box i > *").first
+    label.wait_for()
+    outer, inner = label.bounding_box(), word.bounding_box()
+    assert outer["y"] <= inner["y"] and inner["y"] + inner["height"] <= outer["y"] + outer["height"]
+    assert outer["x"] < inner["x"] and inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+
+
 def test_attention_can_be_switched_off_for_all_faces(page, two_faces):
     upload(page, two_faces)
     page.locator("[data-panel='1'] summary").click()
