@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test weights transformers-tests api clean
+.PHONY: demo test weights transformers-tests examples api clean
 
 demo: .venv/demo.installed
 	$(BIN)/python app.py $(ARGS)
@@ -24,6 +24,10 @@ transformers-tests: .venv/test.installed
 	version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('transformers'))") && \
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest .cache \
 	  transformers==$$version
+
+# The page's examples, chosen anew by the bundled weights.
+examples: .venv/test.installed
+	$(BIN)/python -m space.examples.make_examples
 
 # docs/api.md from the docstrings.
 api: .venv/test.installed

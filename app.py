@@ -53,7 +53,7 @@ from space.api import mend_mcp_lists  # noqa: E402
 from space.guard import Guard, own_hosts  # noqa: E402
 from space.hardware import best_device  # noqa: E402
 from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
-from space.page import DELETE_CACHE, build_page  # noqa: E402
+from space.page import DELETE_CACHE, build_page, public_name  # noqa: E402
 from space.sessions import forget_sessions  # noqa: E402
 from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         server_port=args.port,
         theme=page_theme(),
         css_paths=CSS,
-        head=page_head(),
+        head=page_head(public_name(args.model)),
         max_file_size=f"{MAX_UPLOAD_MB}mb",
         run_history=False,
         footer_links=["api"],

@@ -31,7 +31,7 @@ from .onnx_session import OnnxUnavailableError
 from .predictor import FacialExpressionPredictor
 from .runtime.networks import RUNTIMES
 from .runtime.onnx_network import GraphMismatchError
-from .video.reader import VideoError
+from .video.decoder import VideoError
 
 GOING_ON = """\
 An existing --csv or --jsonl of photos that the same model and detector wrote is continued: photos that are in it are

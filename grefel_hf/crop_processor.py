@@ -1,12 +1,12 @@
 """What `GReFELImageProcessor` does with crops, to the bit, without transformers: for graphs, which need no PyTorch."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .files import read_json
 from .hub import PROCESSOR_FILE
 from .model.pixels import to_grayscale, to_rgb
 
@@ -41,7 +41,7 @@ class CropProcessor:
             OSError: the folder has no preprocessor_config.json.
             KeyError, TypeError, ValueError: it asks for something else.
         """
-        return cls(json.loads((folder / PROCESSOR_FILE).read_text(encoding="utf-8")))
+        return cls(read_json(folder / PROCESSOR_FILE))
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "np") -> dict[str, np.ndarray]:
         """`pixel_values`, (B, 3, height, width) float32."""

@@ -1,11 +1,31 @@
-"""Files and folders that appear whole or not at all, and digests of files."""
+"""Files and folders that appear whole or not at all, digests of files, and strangers' JSON."""
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+MOST_JSON_BYTES = 20_000_000  # of a checkpoint's files, which become many times as much in memory
+
+
+def read_json(path: Path) -> Any:
+    """
+    What a JSON file of a stranger holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large, too deep, or no JSON.
+    """
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise ValueError(f"{path.name} has more than {MOST_JSON_BYTES // 1_000_000} MB")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deeply") from error
 
 
 def check_file(path: Path):

@@ -5,7 +5,6 @@ huggingface_hub is imported when it is asked for something: a folder on the disk
 """
 
 import contextlib
-import json
 import logging
 import re
 import threading
@@ -13,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from .files import read_json
 
 logger = logging.getLogger("grefel_hf")
 
@@ -22,6 +23,7 @@ WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX = WEIGHTS_FILE + ".index.json"  # of weights in several files
 EVALUATION_FILE = "evaluation.json"
 RELIABILITY_FILE = "reliability.json"
+EXPLANATION_FILE = "explanation.json"
 ANSWER_SECONDS = 5.0  # for what version there is
 UPDATE_SECONDS = 30.0  # for a newer version than the cached one
 DOWNLOAD_SECONDS = 1800.0  # for a model that is not cached
@@ -99,13 +101,13 @@ class _Place:
 
         folder = self._fetch(CONFIG_FILE, commit).parent
         self._fetch(PROCESSOR_FILE, commit)
-        for file in (EVALUATION_FILE, RELIABILITY_FILE):
+        for file in (EVALUATION_FILE, RELIABILITY_FILE, EXPLANATION_FILE):
             with contextlib.suppress(EntryNotFoundError):
                 self._fetch(file, commit)
         try:
             self._fetch(WEIGHTS_FILE, commit)
         except EntryNotFoundError:
-            index = json.loads(self._fetch(WEIGHTS_INDEX, commit).read_text(encoding="utf-8"))
+            index = read_json(self._fetch(WEIGHTS_INDEX, commit))
             for file in sorted(set(index["weight_map"].values())):
                 if not re.fullmatch(r"[\w.-]+\.safetensors", file):  # before it is a path
                     raise OSError(f"{WEIGHTS_INDEX} names a file {file!r}") from None

@@ -1,7 +1,6 @@
 """Loading a checkpoint with the check that it is GReFEL's, and the digest of what was loaded."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from .checkpoint import BUNDLED_CHECKPOINT, checked_name  # noqa: F401
+from .files import read_json
 from .hub import CONFIG_FILE, WEIGHTS_FILE, checkpoint_folder
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor
@@ -118,7 +118,7 @@ def _read_config(name: str, folder: Path) -> GReFELConfig:
         hint = f" Did you mean {Path(name) / 'best'}?" if (folder / "best" / CONFIG_FILE).is_file() else ""
         raise FileNotFoundError(f"{name} holds no model: it has no {CONFIG_FILE}.{hint}")
     try:
-        entries = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        entries = read_json(folder / CONFIG_FILE)
     except ValueError as error:
         raise ValueError(f"its {CONFIG_FILE} is damaged ({error}).") from error
     model_type = entries.get("model_type") if isinstance(entries, dict) else None

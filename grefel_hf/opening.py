@@ -1,13 +1,13 @@
 """A checkpoint ready to run: as a graph alone where one is kept, which needs no PyTorch, else as a model."""
 
 import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checkpoint import checked_name, checkpoint_digest
 from .crop_processor import CropProcessor
+from .files import read_json
 from .hub import CONFIG_FILE, checkpoint_folder
 from .onnx_session import OnnxUnavailableError
 from .runtime.cache import kept_network
@@ -73,7 +73,7 @@ def _kept_graph(folder: Path, digest: str) -> Opened | None:
     try:
         network = kept_network(digest)
         processor = CropProcessor.from_folder(folder)
-        labels = labels_of(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["id2label"])
+        labels = labels_of(read_json(folder / CONFIG_FILE)["id2label"])
     except (OSError, ValueError, KeyError, TypeError, OnnxUnavailableError):  # whatever it is, loading tells
         return None
     return Opened(network, processor, labels)

@@ -21,7 +21,9 @@ class FacialExpressionPipeline(Pipeline):
     """
     Finds the faces of photos, crops them as the training crops were framed, and gives the distribution of each.
 
-    `pipeline("image-classification")` takes crops: a whole photo would be read as one face.
+    `pipeline("image-classification")` takes crops: a whole photo would be read as one face. Of a file with
+    16 bits it makes a white square, cut off by transformers before this model's image processor is called, which can
+    only warn; this pipeline reads such crops with `detector="none"`.
 
     ```python
     >>> from transformers import pipeline
@@ -94,8 +96,8 @@ class FacialExpressionPipeline(Pipeline):
     def _forward(self, inputs: dict[str, Any]) -> dict[str, Any]:
         pixel_values = inputs.pop("pixel_values", torch.empty(0))
         outputs = [self.model(pixel_values=batch) for batch in pixel_values.split(BATCH_SIZE) if len(batch)]
-        confidences = [name for name in outputs[0] if name.endswith("_confidence")] if outputs else []
-        for name in ("logits", "primary_logits", "embedding", *confidences) if outputs else ():
+        seen = self.reliability.answerability.fields if self.reliability and self.reliability.answerability else ()
+        for name in {"logits", "primary_logits", "corrected_confidence", *seen} if outputs else ():
             inputs[name] = torch.cat([output[name] for output in outputs]).float()
         return inputs
 
@@ -126,16 +128,11 @@ class FacialExpressionPipeline(Pipeline):
         """Of each face `is_answerable`, `expected_accuracy` and `prediction_set`; empty where nothing was measured."""
         if self.reliability is None:
             return [{}] * len(corrected)
-        found = []
-        for index, distribution in enumerate(corrected.numpy()):
-            confidences = {
-                name.removesuffix("_confidence"): float(values[index])
-                for name, values in outputs.items()
-                if name.endswith("_confidence")
-            }
-            certainty = self.reliability.certainty(distribution, outputs["embedding"][index].numpy(), confidences)
-            found.append(certainty)
-        return found
+        arrays = {name: values.numpy() for name, values in outputs.items() if isinstance(values, torch.Tensor)}
+        return [
+            self.reliability.certainty(distribution, {name: values[index] for name, values in arrays.items()})
+            for index, distribution in enumerate(corrected.numpy())
+        ]
 
     def save_pretrained(self, save_directory: str, **kwargs):
         """Model and image processor, which bring the code with them, and reliability.json where there is one."""

@@ -14,12 +14,14 @@ from PIL import Image
 
 from .bulk import overlapped
 from .checkpoint import checked_name
+from .explanation import Explanation, load_explanation
 from .faces.arrays import is_array
 from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
 from .hub import RELIABILITY_FILE, checkpoint_folder
+from .occlusion import Occlusion, occlusions
 from .opening import labels_of, open_checkpoint
 from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
@@ -64,6 +66,7 @@ class FacialExpressionPredictor:
         network: what runs the model (see `create_network`); None for PyTorch.
         labels: the class names in the model's order; None for those of its configuration.
         reliability: what was measured of the model's answers; None if nothing was.
+        explanation: what the model does with the average face; None if that was not measured.
         answer_all: give the top class even of crops that `reliability` says cannot be read, whose label is "cannot
             tell" otherwise.
         answer_only: give no label either where the expected accuracy is below this share, of 1.
@@ -82,6 +85,7 @@ class FacialExpressionPredictor:
         labels: Sequence[str] | None = None,
         *,
         reliability: Reliability | None = None,
+        explanation: Explanation | None = None,
         answer_all: bool = False,
         answer_only: float | None = None,
     ):
@@ -95,7 +99,7 @@ class FacialExpressionPredictor:
         self.detector = detector
         self.batch_size = batch_size
         self.labels = tuple(labels) if labels else labels_of(model.config.id2label)
-        self.reliability = reliability
+        self.reliability, self.explanation = reliability, explanation
         self.answer_all, self.answer_only = answer_all, answer_only
 
     @classmethod
@@ -138,8 +142,8 @@ class FacialExpressionPredictor:
 
         Raises:
             OSError: the folder or repository does not exist or cannot be read.
-            ValueError: the model is not a GReFEL model, its reliability.json is none, the detector, the runtime or the
-                device is unknown, or `answer_only` cannot be done.
+            ValueError: the model is not a GReFEL model, its reliability.json or explanation.json is none, the detector,
+                the runtime or the device is unknown, or `answer_only` cannot be done.
             DetectorUnavailableError: the detector that was asked for cannot be had.
             OnnxUnavailableError: ONNX Runtime was asked for and is not installed.
         """
@@ -151,6 +155,7 @@ class FacialExpressionPredictor:
         folder = checkpoint_folder(checked_name(model), **place | {"local_files_only": True})  # as it is there now
         answering = {"answer_all": answer_all, "answer_only": answer_only}
         answering["reliability"] = load_reliability(folder, opened.labels)
+        answering["explanation"] = load_explanation(folder, opened.labels)
         predictor = cls(opened.model, opened.processor, faces, batch_size, opened.network, opened.labels, **answering)
         predictor._opening = {"name": model, "runtime": runtime, **place}
         predictor._made_of = {"detector": {"name": faces.name, **limits}, "network": runtime}
@@ -231,6 +236,26 @@ class FacialExpressionPredictor:
                 for item in chunk:
                     yield item if isinstance(item, PhotoFailure) else self._result(item, outputs, keep_crops)
 
+    def occlusions(self, crop: Image.Image, landmarks: np.ndarray | None = None) -> list[Occlusion]:
+        """
+        What becomes of the answer when brows, eyes, nose or mouth are covered, all of them in one batch:
+
+            for occlusion in predictor.occlusions(face.crop, face.landmarks):
+                print(occlusion.region, occlusion.label, occlusion.scores, occlusion.label_after)
+
+        It is coarse: the network looks at more than one part at a time, and was made for faces, not for patches.
+
+        Args:
+            crop: of a face, RGB, as `FacePrediction.crop`.
+            landmarks: (68, 2), as `FacePrediction.landmarks`; None to cover thirds of the crop.
+
+        Returns:
+            One `Occlusion` per part, that which takes most from the answer first.
+        """
+        return occlusions(
+            lambda crops: [values["corrected"] for values in self._run(crops)], crop, landmarks, self.labels
+        )
+
     def _chunks_of_faces(self, found: Iterator["Found"], most: int) -> Iterator[list["Found"]]:
         """Photos until a batch of faces is full, `most` photos in any case."""
         chunk, faces = [], 0
@@ -299,14 +324,10 @@ class FacialExpressionPredictor:
             crop=crop,
             turn=face.turn,
             reliability=self.reliability,
-            answerability=self._answerability(values, confidences),
+            answerability=self.reliability and self.reliability.answerability_of(values),
+            explanation=self.explanation,
         )
         return found if self._is_answered(found) else replace(found, is_answered=False)
-
-    def _answerability(self, values: dict, confidences: dict[str, float]) -> float | None:
-        if self.reliability is None or self.reliability.answerability is None:
-            return None
-        return float(self.reliability.answerability(values["embedding"], confidences))
 
     def _is_answered(self, face: FacePrediction) -> bool:
         if self.answer_only is not None:

@@ -5,8 +5,6 @@ train/fit_reliability.py writes the file, fitted on images that training never s
 the weights that it was fitted to: it is not used for others.
 """
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .files import file_digest, write_text
-from .hub import RELIABILITY_FILE, WEIGHTS_FILE
-
-logger = logging.getLogger("grefel_hf")
+from .fitted import class_names, numbers, read_fitted, write_fitted
+from .hub import RELIABILITY_FILE
 
 VERSION = 1
 LEVELS = (0.8, 0.9, 0.95)  # shares of faces whose set is to hold the label
 SET_LEVEL = 0.9  # of `could_be` and wherever no other is named
 CANNOT_TELL = "cannot tell"
-MOST_BYTES = 1_000_000
-LARGEST = 1e6  # of any number in the file
 MOST_DEVIATIONS = 5.0  # of a feature from its mean
 
 
@@ -49,37 +43,52 @@ class AccuracyMap:
 @dataclass(frozen=True)
 class Answerability:
     """
-    A network of one hidden layer that tells crops whose expression can be read from others, of the embedding (D,) and
-    the confidences of `parts`, one after the other (F,) = (D + P,).
+    A linear score that tells crops whose expression can be read from others, of what the model's outputs `fields` hold
+    of them, (B, ...) each, taken as rows one after the other: features (B, F).
 
     mean, scale: (F,), by which the features are standardised.
-    hidden_weights, hidden_bias: (H, F) and (H,); output_weights: (H,); output_bias.
+    weights: (F,); bias.
     threshold: least score of a crop that is answered.
     clear_from: least score of a crop that is no poor picture.
     """
 
-    parts: tuple[str, ...]
+    fields: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
-    hidden_weights: np.ndarray
-    hidden_bias: np.ndarray
-    output_weights: np.ndarray
-    output_bias: float
+    weights: np.ndarray
+    bias: float
     threshold: float
     clear_from: float
 
-    def features(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Embeddings (..., D) and confidences (...) by part to standardised features (..., F), outliers cut off."""
-        columns = [np.asarray(confidences[part])[..., None] for part in self.parts if part in confidences]
-        features = np.concatenate([embedding, *columns], axis=-1)
-        if features.shape[-1:] != self.mean.shape:
-            raise ValueError(f"{RELIABILITY_FILE} was made for a network of other parts or of another width.")
-        return ((features - self.mean) / self.scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+    def __call__(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The model's outputs (B, ...) by field to scores (B,) in [0, 1]."""
+        features = standardized(output_rows(outputs, self.fields), self.mean, self.scale)
+        return 1.0 / (1.0 + np.exp(-(features @ self.weights + self.bias)))
 
-    def __call__(self, embedding: np.ndarray, confidences: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores (...) in [0, 1] of embeddings (..., D) and confidences (...) by part."""
-        hidden = np.tanh(self.features(embedding, confidences) @ self.hidden_weights.T + self.hidden_bias)
-        return 1.0 / (1.0 + np.exp(-(hidden @ self.output_weights + self.output_bias)))
+
+def output_rows(outputs: Mapping[str, np.ndarray], fields: Sequence[str]) -> np.ndarray:
+    """
+    Outputs (B, ...) of these fields as rows (B, F).
+
+    Raises:
+        ValueError: the model has no such output.
+    """
+    missing = [name for name in fields if outputs.get(name) is None]
+    if missing:
+        raise ValueError(f"{RELIABILITY_FILE} was made for a network that has {', '.join(missing)}: this one has not.")
+    return np.concatenate([np.asarray(outputs[name]).reshape(len(outputs[name]), -1) for name in fields], axis=-1)
+
+
+def standardized(rows: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """
+    Rows (B, F) with outliers cut off.
+
+    Raises:
+        ValueError: they are of another width than mean and scale (F,).
+    """
+    if rows.shape[-1:] != mean.shape:
+        raise ValueError(f"{RELIABILITY_FILE} was made for a network of another width.")
+    return ((rows - mean) / scale).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,13 @@ class Reliability:
     accuracy_by_class: Mapping[str, AccuracyMap] = field(default_factory=dict)
     accuracy_of_poor: AccuracyMap | None = None
     answerability: Answerability | None = None
+
+    def answerability_of(self, outputs: Mapping[str, np.ndarray]) -> float | None:
+        """The score of one face by the model's outputs (...) for it; None where the file has none."""
+        if self.answerability is None:
+            return None
+        fields = [name for name in self.answerability.fields if outputs.get(name) is not None]
+        return float(self.answerability({name: np.asarray(outputs[name])[None] for name in fields})[0])
 
     def is_answerable(self, score: float | None) -> bool | None:
         """Whether a score of `answerability` is that of a face that can be read; None for none."""
@@ -133,24 +149,21 @@ class Reliability:
         member = in_prediction_set(np.asarray(distribution)[None], self.method, self.thresholds[level])[0]
         return tuple(self.labels[i] for i in np.argsort(-np.asarray(distribution), kind="stable") if member[i])
 
-    def certainty(
-        self, distribution: np.ndarray, embedding: np.ndarray, confidences: Mapping[str, float]
-    ) -> dict[str, Any]:
+    def certainty(self, distribution: np.ndarray, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """
         Of one face `is_answerable`, `expected_accuracy` and `prediction_set`, the last two None for what is not
         answerable.
 
         Args:
             distribution: the corrected one (N,).
-            embedding: (D,).
-            confidences: by part.
+            outputs: the model's, (...) by field.
         """
-        score = None if self.answerability is None else float(self.answerability(embedding, confidences))
+        score = self.answerability_of(outputs)
         answerable = self.is_answerable(score)
         found = {"is_answerable": answerable, "expected_accuracy": None, "prediction_set": None}
         if answerable is not False:
             label = self.labels[int(distribution.argmax())]
-            found["expected_accuracy"] = self.expected_accuracy(label, confidences["corrected"], score)[0]
+            found["expected_accuracy"] = self.expected_accuracy(label, float(outputs["corrected_confidence"]), score)[0]
             found["prediction_set"] = list(self.prediction_set(distribution))
         return found
 
@@ -212,25 +225,7 @@ def load_reliability(folder: str | Path, labels: Sequence[str]) -> Reliability |
     Raises:
         ValueError: the file is none of ours; in one sentence.
     """
-    file = Path(folder) / RELIABILITY_FILE
-    if not file.is_file():
-        return None
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        reliability = from_dict(entries)
-        if reliability.labels != tuple(labels):
-            raise ValueError("its labels are not the model's")
-        weights = entries["weights_sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-        raise ValueError(f"{file} cannot be used: {reason[:300]}.") from error
-    fitted = file.with_name(WEIGHTS_FILE)
-    if not fitted.is_file() or weights != file_digest(fitted):
-        logger.warning("%s was fitted to other weights and is not used: train/fit_reliability.py makes it anew", file)
-        return None
-    return reliability
+    return read_fitted(Path(folder) / RELIABILITY_FILE, labels, from_dict, "train/fit_reliability.py")
 
 
 def write_reliability(folder: str | Path, reliability: Reliability, measured: Mapping[str, Any] | None = None):
@@ -240,9 +235,8 @@ def write_reliability(folder: str | Path, reliability: Reliability, measured: Ma
     Args:
         measured: how it was fitted and checked, which goes into the file for people.
     """
-    digest = file_digest(Path(folder) / WEIGHTS_FILE)
-    entries = reliability.to_dict() | {"weights_sha256": digest} | ({"measured": measured} if measured else {})
-    write_text(Path(folder) / RELIABILITY_FILE, json.dumps(entries) + "\n")
+    entries = reliability.to_dict() | ({"measured": measured} if measured else {})
+    write_fitted(Path(folder) / RELIABILITY_FILE, entries)
 
 
 def from_dict(entries: Mapping[str, Any]) -> Reliability:
@@ -254,16 +248,14 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
     """
     if entries["version"] != VERSION:
         raise ValueError(f"its version is not {VERSION}")
-    labels = tuple(entries["labels"])
-    if not (labels and all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels)):
-        raise ValueError("its labels are no list of different names")
+    labels = class_names(entries)
     maps = entries["expected_accuracy"]
     if not set(maps["by_class"]) <= set(labels):
         raise ValueError("it maps classes that are not among its labels")
     sets = entries["prediction_sets"]
     if sets["method"] not in METHODS:
         raise ValueError(f"its prediction sets are none of {', '.join(METHODS)}")
-    thresholds = {float(level): _numbers(values, (len(labels),)) for level, values in sets["thresholds"].items()}
+    thresholds = {float(level): numbers(values, (len(labels),)) for level, values in sets["thresholds"].items()}
     if tuple(thresholds) != LEVELS:
         raise ValueError(f"its prediction sets are not for the levels {LEVELS}")
     answerability = entries["answerability"]
@@ -279,8 +271,8 @@ def from_dict(entries: Mapping[str, Any]) -> Reliability:
 
 
 def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
-    confidence = _numbers(entries["confidence"], (None,))
-    curves = [_numbers(entries[name], confidence.shape) for name in ("accuracy", "low", "high")]
+    confidence = numbers(entries["confidence"], (None,))
+    curves = [numbers(entries[name], confidence.shape) for name in ("accuracy", "low", "high")]
     in_range = all(((values >= 0) & (values <= 1)).all() for values in (confidence, *curves))
     accuracy, low, high = curves
     if not in_range or (np.diff(confidence) <= 0).any() or (np.diff(accuracy) < 0).any():
@@ -291,32 +283,20 @@ def _accuracy_map(entries: Mapping[str, Any]) -> AccuracyMap:
 
 
 def _answerability(entries: Mapping[str, Any]) -> Answerability:
-    parts = tuple(entries["parts"])
-    mean = _numbers(entries["mean"], (None,))
-    hidden_bias = _numbers(entries["hidden_bias"], (None,))
-    scale = _numbers(entries["scale"], mean.shape)
-    if not all(isinstance(part, str) for part in parts) or len(parts) >= len(mean) or (scale <= 0).any():
+    fields = tuple(entries["fields"])
+    mean = numbers(entries["mean"], (None,))
+    scale = numbers(entries["scale"], mean.shape)
+    if not fields or not all(isinstance(name, str) for name in fields) or (scale <= 0).any():
         raise ValueError("the features of its answerability are impossible")
     return Answerability(
-        parts=parts,
+        fields=fields,
         mean=mean,
         scale=scale,
-        hidden_weights=_numbers(entries["hidden_weights"], hidden_bias.shape + mean.shape),
-        hidden_bias=hidden_bias,
-        output_weights=_numbers(entries["output_weights"], hidden_bias.shape),
-        output_bias=float(_numbers(entries["output_bias"], ())),
-        threshold=float(_numbers(entries["threshold"], ())),
-        clear_from=float(_numbers(entries["clear_from"], ())),
+        weights=numbers(entries["weights"], mean.shape),
+        bias=float(numbers(entries["bias"], ())),
+        threshold=float(numbers(entries["threshold"], ())),
+        clear_from=float(numbers(entries["clear_from"], ())),
     )
-
-
-def _numbers(values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Nested lists as an array of this shape, None standing for any length but 0; raises ValueError."""
-    array = np.array(values)
-    fits = array.ndim == len(shape) and all(n == m or (m is None and n > 0) for n, m in zip(array.shape, shape))
-    if not fits or array.dtype.kind not in "if" or not (abs(array) <= LARGEST).all():  # NaN is not, either
-        raise ValueError(f"it holds no {'number' if not shape else 'numbers'} where there have to be some")
-    return array.astype(np.float64)
 
 
 def _lists(value: AccuracyMap | Answerability) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from .explanation import Explanation
 from .model.epsilons import CONFIDENCE_EPSILON
 from .reliability import CANNOT_TELL, SET_LEVEL, Reliability
 
@@ -40,6 +41,8 @@ class FacePrediction:
         reliability.json.
     answerability: how surely this is a face that can be read, in [0, 1]; None where that was not fitted.
     is_answered: whether `label` names a class; else it is "cannot tell".
+    explanation: what the model does with the average face, see `Explanation`; None where the checkpoint has no
+        explanation.json.
     """
 
     box: tuple[float, float, float, float]
@@ -59,6 +62,7 @@ class FacePrediction:
     reliability: Reliability | None = None
     answerability: float | None = None
     is_answered: bool = True
+    explanation: Explanation | None = None
 
     def __repr__(self) -> str:
         box = tuple(map(round, self.box))
@@ -131,6 +135,20 @@ class FacePrediction:
         rows, columns = np.unravel_index(order, self.anchor_similarities.shape)
         return [(self.labels[r], int(c), float(self.anchor_similarities[r, c])) for r, c in zip(rows, columns)]
 
+    @property
+    def attention_difference(self) -> np.ndarray | None:
+        """Where the attentive correction looked more (above 0) or less than on the average face: (S, S), sums to 0."""
+        if self.attention_map is None or self.explanation is None or self.explanation.attention is None:
+            return None
+        return self.attention_map - self.explanation.attention
+
+    @property
+    def anchor_place(self) -> np.ndarray | None:
+        """Where the face lies on the plane of `AnchorMap`, (2,); None where the model or its checkpoint has none."""
+        if self.anchor_similarities is None or self.explanation is None or self.explanation.anchors is None:
+            return None
+        return self.explanation.anchors.place(self.anchor_similarities)
+
     def shares(self) -> dict[str, float]:
         """
         How much "primary", "geometric" and "attentive" count for in the corrected distribution: the weights of Eq. 18
@@ -161,6 +179,8 @@ class FacePrediction:
             "anchor_similarities": _by_label(self.labels, self.anchor_similarities),
             "landmarks": _as_list(self.landmarks),
             "attention_map": _as_list(self.attention_map),
+            "attention_difference": _as_list(self.attention_difference),
+            "anchor_place": _as_list(self.anchor_place),
         }
 
 

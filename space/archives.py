@@ -1,5 +1,6 @@
 """Photos in zip files, unpacked among the uploads within limits."""
 
+import io
 import secrets
 import zipfile
 import zlib
@@ -9,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from gradio.utils import get_upload_folder
 
-from .limits import MAX_ARCHIVE_MB, MAX_PHOTO_MB, MAX_PHOTOS
-from .uploads import Refusal, refuse
+from .limits import MAX_ARCHIVE_MB, MAX_DIRECTORY_BYTES, MAX_PHOTO_MB, MAX_PHOTOS
+from .uploads import Refusal, refuse, require_room
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 
@@ -32,9 +33,12 @@ def uploaded_photos(paths: list[str]) -> list[UploadedPhoto]:
         gr.Error: they are too many or too large, or a zip file is damaged.
     """
     photos: list[UploadedPhoto] = []
+    room = MAX_ARCHIVE_MB * 1_000_000  # for all of them
     for path in paths:
         if zipfile.is_zipfile(path):
-            photos += _unpacked(path, MAX_PHOTOS - len(photos))
+            inside = list(_unpacked(path, MAX_PHOTOS - len(photos), room))
+            room -= sum(Path(photo.path).stat().st_size for photo in inside)
+            photos += inside
         else:
             photos.append(UploadedPhoto(path, Path(path).name, path))
         if len(photos) > MAX_PHOTOS:
@@ -47,23 +51,40 @@ def too_many(count: int) -> Refusal:
     return refuse(f"These are {count} photos, the limit is {MAX_PHOTOS} at once.", "Too many photos")
 
 
-def _unpacked(path: str, room: int) -> Iterator[UploadedPhoto]:
+class _ZipContent(io.FileIO):
+    """A zip file whose list of members is refused, unread, where it would become millions of objects."""
+
+    is_open = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        if not self.is_open and size and size > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile
+        return super().read(size)
+
+
+def _unpacked(path: str, most: int, room: int) -> Iterator[UploadedPhoto]:
+    """At most so many photos, of so many bytes in all."""
     name = Path(path).name
+    require_room(MAX_ARCHIVE_MB)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _ZipContent(path) as content, zipfile.ZipFile(content) as archive:
+            content.is_open = True
             members = [member for member in archive.infolist() if _is_photo(member)]
-            if len(members) > room:
-                raise too_many(MAX_PHOTOS - room + len(members))
+            if len(members) > most:
+                raise too_many(MAX_PHOTOS - most + len(members))
             total = 0
             for member in members:
                 folder = Path(get_upload_folder()) / secrets.token_hex(20)  # the archive's own folders are not made
                 folder.mkdir(parents=True)
                 file = folder / PurePosixPath(member.filename).name
-                with archive.open(member) as content:
-                    data = content.read(MAX_PHOTO_MB * 1_000_000 + 1)  # what the header says of its size may be a lie
+                with archive.open(member) as photo:
+                    data = photo.read(MAX_PHOTO_MB * 1_000_000 + 1)  # what the header says of its size may be a lie
                 total += len(data)
-                if total > MAX_ARCHIVE_MB * 1_000_000:
-                    raise refuse(f"{name} holds more than {MAX_ARCHIVE_MB} MB, the limit.", "Zip file too large")
+                if total > room:
+                    raise refuse(
+                        f"Photos in zip files may have {MAX_ARCHIVE_MB} MB in all; {name} goes beyond.",
+                        "Zip file too large",
+                    )
                 file.write_bytes(data)
                 yield UploadedPhoto(str(file), member.filename, path)
     except Refusal:

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import json
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,6 +40,11 @@ def attention_uri(attention: np.ndarray) -> str:
 def csv_uri(csv: str) -> str:
     """A table as a data URI."""
     return _data_uri(csv.encode(), "text/csv")
+
+
+def json_uri(values: Any) -> str:
+    """Figures as a data URI."""
+    return _data_uri(json.dumps(values).encode(), "application/json")
 
 
 def _image_uri(image: Image.Image, kind: str, **options) -> str:

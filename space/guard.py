@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from .limits import (
     MAX_BODIES_MB,
     MAX_BODY_MB,
     MAX_MCP_BODY_MB,
+    MAX_REQUESTS_AT_ONCE,
+    MAX_REQUESTS_PER_VISITOR,
     MAX_STORED_MB,
     MAX_STORED_MB_PER_VISITOR,
     MAX_UPLOADS_AT_ONCE,
     STORED_SECONDS,
 )
+from .storage import FILE_BYTES, folder_bytes
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -30,11 +33,12 @@ PREFIX = "/gradio_api/"
 # The framework's routes that the page does not use: they write what visitors see to disk, transcode outside the queue,
 # fetch for strangers, edit the app, or tell what others do.
 CLOSED = re.compile(
-    r"/+(gradio_api/+)?(deep_link|process_recording|proxy=|file/|component_server|runs\b|run-history|vibe-|monitoring|"
-    r"profiling|dev/|file=\s*[a-z][a-z0-9+.-]+:|file=/*(https?|ftp):)",
+    r"/+(gradio_api/+)?(deep_link|process_recording|proxy=|file/|component_server|custom_component|stream/|runs\b|"
+    r"run-history|vibe-|undo-vibe-|monitoring|profiling|dev/|file=\s*[a-z][a-z0-9+.-]+:|file=/*(https?|ftp):)",
     re.IGNORECASE,
 )
 UPLOADED = re.compile(r"/+(gradio_api/+)?(file=|stream/)", re.IGNORECASE)
+PART_BYTES = 200  # what each part of a JSON body counts on top of its characters: it is an object in memory
 ON_SPACE = bool(os.environ.get("SPACE_ID"))  # behind a proxy that names the visitor, and in a frame of huggingface.co
 
 
@@ -56,6 +60,7 @@ class Guard:
         self._app, self._uploads, self._hosts = app, uploads, hosts
         self._in_flight = 0  # bytes of bodies that are held in memory
         self._uploading = 0
+        self._open: Counter[str] = Counter()  # requests that are not yet answered to the end, by visitor
         self._stored: dict[str, deque[tuple[float, int]]] = {}  # by visitor: when, bytes
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -67,12 +72,19 @@ class Guard:
         path, send = scope["path"], with_headers(send, scope["path"])
         if not self._is_own_host(headers.get("host", "")):
             return await answer(send, 421, "This app is not called by that name.")
-        if CLOSED.match(path) or (UPLOADED.match(path) and "stream/" in path and scope["method"] == "GET"):
+        if CLOSED.match(path):
             return await answer(send, 404, "There is no such route.")
-        if path.rstrip("/").endswith("/upload"):
-            await self._upload(scope, receive, send, headers)
-        else:
-            await self._other(scope, receive, send, headers)
+        visitor = visitor_of(scope, headers)
+        if self._open.total() >= MAX_REQUESTS_AT_ONCE or self._open[visitor] >= MAX_REQUESTS_PER_VISITOR:
+            return await answer(send, 503, "Too many requests at once: try again in some seconds.")
+        self._open[visitor] += 1
+        try:
+            handle = self._upload if path.rstrip("/").endswith("/upload") else self._other
+            await handle(scope, receive, send, headers)
+        finally:
+            self._open[visitor] -= 1
+            if not self._open[visitor]:
+                del self._open[visitor]
 
     def _is_own_host(self, host: str) -> bool:
         if self._hosts is None:
@@ -99,7 +111,7 @@ class Guard:
         if stored + (announced or 0) > MAX_STORED_MB * 1_000_000 or self._uploading >= MAX_UPLOADS_AT_ONCE:
             return await answer(send, 503, "There is no room for uploads at the moment: try again in some minutes.")
         self._uploading += 1
-        counted = CountedBody(receive, room)
+        counted = CountedBody(receive, room, (b"filename",), FILE_BYTES)
         try:
             await run_counted(self._app, scope, counted, send)
         finally:
@@ -108,11 +120,16 @@ class Guard:
 
     async def _other(self, scope, receive, send, headers):
         """Is held in memory, and takes a multiple of its size there."""
-        most = (MAX_MCP_BODY_MB if "/mcp" in scope["path"] else MAX_BODY_MB) * 1_000_000
+        is_mcp = "/mcp" in scope["path"]
+        most = (MAX_MCP_BODY_MB if is_mcp else MAX_BODY_MB) * 1_000_000
         announced = announced_bytes(headers)
         if announced is not None and announced > most:
             return await answer(send, 413, f"A request may have {most // 1_000_000} MB.")
         held = announced if announced is not None else (most if "transfer-encoding" in headers else 0)
+        if is_mcp and held > MAX_BODY_MB * 1_000_000:  # with files inside, which go to disk
+            stored = await asyncio.to_thread(folder_bytes, self._uploads)
+            if stored + held > MAX_STORED_MB * 1_000_000:
+                return await answer(send, 503, "There is no room for files at the moment: try again in some minutes.")
         if held and self._in_flight + held > MAX_BODIES_MB * 1_000_000:
             return await answer(send, 503, "Too many large requests at once: try again in some seconds.")
         self._in_flight += held
@@ -129,21 +146,30 @@ class Guard:
             await send(message)
 
         try:
-            await run_counted(self._app, scope, CountedBody(receive, most), send_and_release)
+            body = CountedBody(receive, most, (b"[", b"{", b","), PART_BYTES)
+            await run_counted(self._app, scope, body, send_and_release)
         finally:
             release()
 
 
 class CountedBody:
-    """A `receive` that raises BodyTooLargeError once more than `most` bytes have come."""
+    """
+    A `receive` that raises BodyTooLargeError once more than `most` bytes have come, of which each of the `marks` counts
+    as so many more: what a body becomes is larger than itself.
+    """
 
-    def __init__(self, receive: Receive, most: int):
+    def __init__(self, receive: Receive, most: int, marks: tuple[bytes, ...], mark_bytes: int):
         self._receive, self._most = receive, most
+        self._marks, self._mark_bytes = marks, mark_bytes
+        self._tail = b""  # where a mark may have begun
         self.bytes = 0
 
     async def __call__(self) -> dict[str, Any]:
         message = await self._receive()
-        self.bytes += len(message.get("body", b""))
+        body = message.get("body", b"")
+        content = self._tail + body
+        self.bytes += len(body) + self._mark_bytes * sum(content.count(mark) for mark in self._marks)
+        self._tail = content[len(content) - max(map(len, self._marks)) + 1 :]
         if self.bytes > self._most:
             raise BodyTooLargeError
         return message
@@ -168,22 +194,6 @@ async def run_counted(app, scope: dict[str, Any], body: CountedBody, send: Send)
 def announced_bytes(headers: dict[str, str]) -> int | None:
     length = headers.get("content-length", "")
     return int(length) if length.isdecimal() else None
-
-
-def folder_bytes(folder: Path) -> int:
-    """What lies below a folder; files that vanish meanwhile count nothing."""
-    total, waiting = 0, [str(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue
-    return total
 
 
 def visitor_of(scope: dict[str, Any], headers: dict[str, str]) -> str:

@@ -1,6 +1,8 @@
 """Where the model runs: the CPU, a GPU, or Hugging Face's ZeroGPU, which lends one for the length of a call."""
 
+import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -54,6 +56,27 @@ def in_turns(steps: Iterator[Step]) -> Iterator[Step]:
         if step is end:
             return
         yield step
+
+
+class WorkTime:
+    """
+    The time that one request may work, without the turns of others.
+
+    seconds: in all.
+    """
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While others work."""
+        begun = time.monotonic()
+        yield
+        self._end += time.monotonic() - begun
 
 
 def best_device() -> str:

@@ -11,6 +11,8 @@ MAX_ARCHIVE_MB = 200  # of all photos in a zip file
 MAX_FACES = 100
 MAX_VIDEO_SECONDS = 60
 MAX_VIDEO_SIDE = 4096  # pixels
+MAX_VIDEO_WORK_SECONDS = 180  # for one video, without the turns of others; what was done until then is shown
+VIDEO_FRAME_SECONDS = 10.0  # of work, for opening a video, and for decoding each frame
 MAX_ANALYSED_FRAMES = 300
 MAX_PERSONS = 12  # timelines on the page
 QUEUE_SIZE = 64
@@ -23,13 +25,17 @@ MODEL = {"concurrency_limit": 6, "concurrency_id": "model"}
 VIDEO = {"concurrency_limit": 1, "concurrency_id": "video"}
 LINKS_AT_ONCE = 4  # fewer than the places above
 LINK_SECONDS = 20.0  # for a link in all, its redirects included
-MAX_BODY_MB = 8  # of a request that is no upload: a live frame is the largest
+MAX_BODY_MB = 2  # of a request that is no upload: a live frame is the largest, some hundred kB
 MAX_MCP_BODY_MB = 32  # photos come inside
 MAX_BODIES_MB = 64  # of all requests that are being read
 MAX_STORED_MB = 2000  # of all uploads on disk
 MAX_STORED_MB_PER_VISITOR = 400  # uploaded within the time that uploads are kept
 MAX_UPLOADS_AT_ONCE = 32
 STORED_SECONDS = 480
+MAX_REQUESTS_AT_ONCE = 800  # open ones, streams included: fewer than a process has file descriptors
+MAX_REQUESTS_PER_VISITOR = 500
+MAX_DIRECTORY_BYTES = 1_000_000  # of a zip file's list of what it holds
+UNREAD_SECONDS = 60  # for an answer that nobody fetches
 MAX_SESSIONS = 200
 
 

@@ -15,7 +15,7 @@ from gradio.components import Component
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
 from .limits import LINK_SECONDS, LINKS_AT_ONCE, MAX_UPLOAD_MB
-from .uploads import refuse
+from .uploads import refuse, require_room
 
 MAX_REDIRECTS = 3
 _TUNNELS = [ipaddress.ip_network(net) for net in ("2002::/16", "64:ff9b::/96", "64:ff9b:1::/48", "::/96")]
@@ -34,6 +34,7 @@ async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB, seconds: f
         raise refuse("Too many links are being fetched at once: try again in some seconds.", "Link refused")
     _under_way += 1
     try:
+        await asyncio.to_thread(require_room, most_mb)
         return await asyncio.wait_for(_fetch(link, folder, most_mb), seconds)
     except (asyncio.TimeoutError, TimeoutError):
         raise refuse(f"The link did not come within {seconds:g} seconds, the limit.", "Link refused") from None

@@ -47,6 +47,7 @@ _SETUP_NAMES = {
     (False, True): "With attention only",
     (True, True): "With both: the answer",
 }
+EVERY_ANSWER = "Every face that can be read gets an answer. Move this to ask for more."
 DETECTOR_NAMES = {"yunet": "YuNet", "hog": "dlib’s HOG detector", "none": "no detector: the photo is taken as one face"}
 
 
@@ -177,6 +178,14 @@ def coverage_sentence(coverage: Coverage) -> str:
     return f"{sentence}; of the faces below, such as this one, it gets {percent(coverage.accuracy_below)} right."
 
 
+def strictness_sentence(coverage: tuple[float, float] | None) -> str:
+    """What it costs to ask for certain answers: the share of validation faces answered, and rightly; None for none."""
+    if coverage is None:
+        return "How many faces would be answered was not measured."
+    share, accuracy = coverage
+    return f"{percent(share)} of the validation faces would be answered, {percent(accuracy)} of them rightly."
+
+
 def face_name(face: FacePrediction, number: int) -> str:
     """A face's number and answer."""
     return f"Face {number}: {answer_word(face)}, {certainty_line(face)}"
@@ -212,6 +221,11 @@ def faces_found(photo: PhotoPrediction) -> str:
         return "No face found"
     most = f", the largest ones: {MAX_FACES} is the limit" if count == MAX_FACES else ""
     return f"{counted(count, 'face')}, found by {DETECTOR_NAMES.get(photo.detector, photo.detector)}{most}"
+
+
+def report_title(of: str) -> str:
+    """The heading of a report on a file, or on several."""
+    return f"Facial expressions in {of}"
 
 
 def timeline_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:

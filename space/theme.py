@@ -8,7 +8,9 @@ from .rendering import render
 
 _FOLDER = Path(__file__).parent
 CSS = _FOLDER / "page.css"
-_SCRIPT = _FOLDER / "page.js"
+_SCRIPTS = sorted((_FOLDER / "scripts").glob("*.js"))
+# What page.css takes from the theme, for reports, which stand alone.
+_COLOURS = ("border_color_primary", "body_text_color", "body_text_color_subdued", "block_background_fill")
 
 
 def page_theme() -> gr.themes.Base:
@@ -47,6 +49,9 @@ def page_theme() -> gr.themes.Base:
     )
 
 
-def page_head() -> str:
-    """What goes into the page's head: the script that chooses faces."""
-    return render("head", script=_SCRIPT.read_text(encoding="utf-8"))
+def page_head(model: str) -> str:
+    """What goes into the page's head: its scripts, and the frame of reports, which name the model."""
+    theme = page_theme()
+    colours = {name.replace("_", "-"): getattr(theme, name) for name in _COLOURS}
+    report = render("report", style=CSS.read_text(encoding="utf-8"), colours=colours, model=model)
+    return render("head", scripts=[script.read_text(encoding="utf-8") for script in _SCRIPTS], report=report)

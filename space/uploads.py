@@ -10,8 +10,9 @@ from markupsafe import escape
 from grefel_hf.faces.photos import Photo, PhotoError, read_photo
 
 from . import sentences as wording
-from .limits import MAX_PHOTO_MB, MAX_PIXELS
+from .limits import MAX_PHOTO_MB, MAX_PIXELS, MAX_STORED_MB
 from .rendering import render
+from .storage import folder_bytes
 
 # Of events that serve the page only; programs use the endpoints. Their values come as they were sent.
 PRIVATE = {"api_visibility": "private", "preprocess": False}
@@ -60,6 +61,12 @@ def uploaded_file(payload: dict[str, Any] | None, what: str = "photo") -> str:
     if not path.is_file():
         raise refuse(f"This {what} has been deleted from the server meanwhile: upload it again.", f"No {what}")
     return str(path)
+
+
+def require_room(megabytes: float) -> None:
+    """Raises gr.Error where so much more on disk would be more than the page keeps in all."""
+    if folder_bytes(Path(get_upload_folder())) / 1e6 + megabytes > MAX_STORED_MB:
+        raise refuse("There is no room for files at the moment: try again in some minutes.", "No room")
 
 
 def open_photo(path: str) -> Photo:

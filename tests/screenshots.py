@@ -116,7 +116,7 @@ def many_feature(page, files: dict[str, Path], shoot) -> None:
     page.locator("#gf-files input[type=file]").set_input_files(
         [str(file) for name, file in files.items() if name != "clip"]
     )
-    page.locator(".gf-download").wait_for()
+    page.locator("#gf-many-view .gf-take").wait_for()
     shoot("many")
 
 

@@ -1,5 +1,6 @@
 """Damaged files of every format end in an answer or a one-line error, quickly; more by GREFEL_FUZZ=10000."""
 
+import contextlib
 import io
 import os
 import time
@@ -11,7 +12,7 @@ from PIL import Image
 
 from grefel_hf.faces.photos import PhotoError, decodable_formats, read_photo
 from grefel_hf.media import kind_of
-from grefel_hf.video.reader import VideoError, VideoReader
+from grefel_hf.video.decoder import MAX_PIXELS, VideoDecoder, VideoError
 from tests.helpers.video_clips import write_clip
 
 MUTATIONS = int(os.environ.get("GREFEL_FUZZ", 300))
@@ -67,8 +68,8 @@ def read(content: bytes, path) -> str:
     kind_of(content)
     try:
         if path.suffix == ".video":
-            with VideoReader(path) as reader:
-                for frame in reader.frames():
+            with contextlib.closing(VideoDecoder(path, MAX_PIXELS)) as decoder:  # as in a process of its own
+                for frame in decoder.frames():
                     frame.image()
         else:
             assert read_photo(path).image.mode == "RGB"

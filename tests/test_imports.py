@@ -1,7 +1,9 @@
 """The direction of the house's imports: no circles, no path tricks, nothing from above."""
 
 import ast
+import importlib.metadata
 import re
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -129,3 +131,22 @@ def test_no_file_changes_where_imports_are_looked_for():
         if PATH_TRICK.search(line)
     ]
     assert not tricks
+
+
+def test_what_is_imported_is_declared(imports):
+    """Packages that come along with others may stay away tomorrow."""
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in lines}
+    owners = importlib.metadata.packages_distributions()
+    missing = set()
+    for module, file in modules().items():
+        for node in running(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for top in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names):
+                found = {owner.lower().replace("_", "-") for owner in owners.get(top, [])}
+                if found and not found & (declared | {"grefel-hf"}):
+                    missing.add((module, top))
+    assert missing == set()

@@ -87,6 +87,11 @@ DAMAGES = {
     "a label that is a list": (config(id2label={0: ["a"], 1: "b", 2: "c"}), "id2label"),
     "a config that is a list": (lambda folder: (folder / "config.json").write_text("[1]"), "holds a None model"),
     "a config that is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json is damaged"),
+    "a config of 30 MB": (lambda folder: (folder / "config.json").write_text(" " * 30_000_000), "more than 20 MB"),
+    "a config of 100,000 lists in each other": (
+        lambda folder: (folder / "config.json").write_text("[" * 100_000),
+        "nested too deeply",
+    ),
     "code of a stranger": (config(model_type="evil", auto_map={"AutoConfig": "evil.Evil"}), "holds a evil model"),
 }
 

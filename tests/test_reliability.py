@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor, GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.fitted import MOST_BYTES
 from grefel_hf.pipeline_grefel import FacialExpressionPipeline
 from grefel_hf.reliability import (
     CANNOT_TELL,
-    MOST_BYTES,
     Reliability,
     in_prediction_set,
     load_reliability,
@@ -106,13 +106,13 @@ CURVE, HEAD = "expected_accuracy.all.", "answerability."
         ("prediction_sets.thresholds", {"high": [1, 1, 1]}, "could not convert"),
         ("prediction_sets.thresholds", [], "no attribute"),
         ("prediction_sets", None, "has no 'prediction_sets'"),
-        (HEAD + "mean", [float("nan")] * 37, "no numbers"),
-        (HEAD + "mean", [1e300] * 37, "no numbers"),
-        (HEAD + "mean", ["1"] * 37, "no numbers"),
-        (HEAD + "scale", [0.0] * 37, "impossible"),
-        (HEAD + "hidden_weights", [[0.0] * 37], "no numbers"),
+        (HEAD + "mean", [float("nan")] * 34, "no numbers"),
+        (HEAD + "mean", [1e300] * 34, "no numbers"),
+        (HEAD + "mean", ["1"] * 34, "no numbers"),
+        (HEAD + "scale", [0.0] * 34, "impossible"),
+        (HEAD + "weights", [0.0] * 33, "no numbers"),
         (HEAD + "threshold", [0.5], "no number"),
-        (HEAD + "parts", [1], "impossible"),
+        (HEAD + "fields", [1], "impossible"),
         ("answerability", 3, "subscriptable"),
     ],
 )
@@ -165,7 +165,7 @@ def test_no_answer_is_said_to_be_right_100_times_in_100():
 
 
 def test_what_is_not_answerable_gets_no_label_unless_asked_for(checkpoint):
-    write_reliability(checkpoint, reliability(output_bias=-5.0))
+    write_reliability(checkpoint, reliability(bias=-5.0))
     photo = predict(checkpoint)
     (face,) = photo.faces
     assert face.label == CANNOT_TELL and face.is_answerable is False and face.top_label in LABELS
@@ -195,7 +195,7 @@ def test_a_file_for_another_network_is_refused_when_it_is_asked(checkpoint):
 
 @pytest.mark.parametrize("bias", [5.0, -5.0])
 def test_the_pipeline_says_the_same_and_takes_it_along(checkpoint, tmp_path, bias):
-    write_reliability(checkpoint, reliability(output_bias=bias))
+    write_reliability(checkpoint, reliability(bias=bias))
     model = GReFELForImageClassification.from_pretrained(checkpoint)
     recognizer = FacialExpressionPipeline(model, image_processor=GReFELImageProcessor.from_pretrained(checkpoint))
     photo = Image.new("RGB", (64, 64), (90, 90, 90))

@@ -15,13 +15,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
 from grefel_train.flags import FlagParser
 
-HALVES = 2  # of the kept-out images
+FOLDS = 4  # of the kept-out images: each is judged by a score that was fitted to the others
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -30,14 +29,14 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--model", required=True, help="folder of a calibrated model, which gets reliability.json")
     add("--runtime", default="auto", help="what runs the network: auto, torch, compile or onnx (default: auto)")
     add("--disturbed", type=int, default=40, metavar="N", help="kept-out images for each of 50 disturbances")
-    add("--no_faces", type=int, default=200, metavar="N", help="crops of each kind without a face")
+    add("--no_faces", type=int, default=400, metavar="N", help="crops of each kind without a face")
     add("--seed", type=int, default=0)
     add_data_arguments(parser)
     add_label_map_argument(parser.add_argument)
     args = parser.parse_args(argv)
     for name in ("disturbed", "no_faces"):
-        if getattr(args, name) < HALVES:
-            parser.error(f"--{name} must be at least {HALVES}.")
+        if getattr(args, name) < FOLDS:
+            parser.error(f"--{name} must be at least {FOLDS}.")
     return args
 
 
@@ -54,18 +53,16 @@ from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write
 from grefel_hf.runtime.networks import create_network
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import unreadable_images
-from grefel_train.data.fingerprint import check_kept_out
-from grefel_train.data.loading import load_face_data
+from grefel_train.data.kept_out import load_kept_out
 from grefel_train.data.sources import dataset_format
 from grefel_train.data.splits import class_ids
 from grefel_train.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from grefel_train.reliability.accuracy_map import LEAST_ANSWERS, fit_accuracy_map, fit_class_maps
-from grefel_train.reliability.answerability import fit_answerability, readable, scores, with_threshold
-from grefel_train.reliability.no_faces import no_faces, photos_of_things
+from grefel_train.reliability.answerability import DISTURBED_WEIGHT, fit_answerability, readable, with_threshold
+from grefel_train.reliability.practice import practice
 from grefel_train.reliability.seen import Seen, crops_of, joined, look
 from grefel_train.reliability.sets import choose_method, fit_sets
 from grefel_train.run.log import rounded
-from grefel_train.run.provenance import read_json
 
 
 def clear_rows(data: Dataset) -> np.ndarray:
@@ -100,7 +97,7 @@ def disturbed(
 @dataclass(frozen=True)
 class Material:
     """
-    What the network said, of the kept-out images of one half: `faces` with their `labels`, `disturbed` ones with
+    What the network said, of the kept-out images of one fold: `faces` with their `labels`, `disturbed` ones with
     whether they were `right` and their `conditions`, crops of `no_faces` by kind, and faces that nobody can read.
     """
 
@@ -123,9 +120,9 @@ def gather(
     seed: int,
 ) -> Material:
     """`see`: the network over crops, with a title; `side`: of the crops that it sees."""
-    crops, rows, conditions = disturbed(faces, side, args.disturbed // HALVES, seed)
+    crops, rows, conditions = disturbed(faces, side, args.disturbed // FOLDS, seed)
     seen = see(crops, "disturbed faces")
-    made = no_faces(faces, args.no_faces // HALVES, seed, photos_of_things())
+    made = practice(faces, args.no_faces // FOLDS, seed)
     return Material(
         faces=see(faces, "kept-out faces"),
         labels=labels,
@@ -145,60 +142,60 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
         OSError, ValueError: the model or the data cannot be read, or training has seen these images.
     """
     model, processor = load_checkpoint(args.model)
-    data = load_face_data(args, splits=("train",), label_map=args.label_map).calibration
-    if data is None:
-        raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
-    records = (read_json(folder / "all_results.json") for folder in (Path(args.model), Path(args.model).parent))
-    results = next((record for record in records if record), None)
-    check_kept_out(data, results, args.calibration_fraction)
-    if results is None:
-        print("Note: nothing tells whether these images were kept out of training.", file=sys.stderr)
+    data = load_kept_out(args)
     rows = np.random.default_rng(args.seed).permutation(clear_rows(data))
-    if len(rows) < 2 * HALVES:
-        raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * HALVES} at least.")
+    if len(rows) < 2 * FOLDS:
+        raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * FOLDS} at least.")
     faces, labels = list(crops_of(data.select(rows))), class_ids(data)[rows]
     unreadable = unreadable_faces(args)
     see = partial(look, create_network(model, args.runtime), processor)
     side = processor.size["height"]
-    halves = [
-        gather(see, faces[half::HALVES], labels[half::HALVES], unreadable[half::HALVES], side, args, args.seed + half)
-        for half in range(HALVES)
+    folds = [
+        gather(see, faces[fold::FOLDS], labels[fold::FOLDS], unreadable[fold::FOLDS], side, args, args.seed + fold)
+        for fold in range(FOLDS)
     ]
     names = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
-    return fit_to(halves, names, args.seed)
+    return fit_to(folds, names)
 
 
-def fit_to(halves: Sequence[Material], names: tuple[str, ...], seed: int) -> tuple[Reliability, dict[str, Any]]:
-    """The first half trains the score of answerability, the second sets its thresholds; the rest comes from both."""
-    first, second = halves
-    clean, labels = joined([half.faces for half in halves]), np.concatenate([half.labels for half in halves])
-    poor, right = joined([half.disturbed for half in halves]), np.concatenate([half.right for half in halves])
-    conditions = [condition for half in halves for condition in half.conditions]
-    can_be_read = readable(right, conditions)
+def fit_to(folds: Sequence[Material], names: tuple[str, ...]) -> tuple[Reliability, dict[str, Any]]:
+    """
+    The score of answerability is fitted to all folds; its thresholds, and all that is counted of what is answered, come
+    from scores of each fold by a fit to the others.
+    """
+    clean, labels = joined([fold.faces for fold in folds]), np.concatenate([fold.labels for fold in folds])
+    poor, right = joined([fold.disturbed for fold in folds]), np.concatenate([fold.right for fold in folds])
+    can_be_read = readable(right, [condition for fold in folds for condition in fold.conditions])
+    heads = [fit_head([other for other in folds if other is not fold], can_be_read) for fold in folds]
 
-    judged = np.array([can_be_read[condition] for condition in first.conditions])
-    others = [*first.no_faces.values(), first.disturbed.select(judged == False)]  # noqa: E712 (None is neither)
-    head = fit_answerability(
-        joined([first.faces, first.disturbed.select(judged == True)]),  # noqa: E712
-        joined(others if first.unreadable is None else [*others, first.unreadable]),
-        seed,
-    )
-    head = with_threshold(head, second.faces, joined(list(second.no_faces.values())))
+    def scores(of: Callable[[Material], Seen]) -> np.ndarray:
+        return np.concatenate([head(of(fold).outputs) for head, fold in zip(heads, folds)])
 
-    confidence, correct = clean.confidences["corrected"], clean.answers == labels
-    method, tried = choose_method(clean.distributions, labels)
+    kinds = {kind: scores(lambda fold, kind=kind: fold.no_faces[kind]) for kind in folds[0].no_faces}
+    of_faces, of_poor = scores(lambda fold: fold.faces), scores(lambda fold: fold.disturbed)
+    head = with_threshold(fit_head(folds, can_be_read), of_faces, np.concatenate(list(kinds.values())))
+
+    answered, correct = of_faces >= head.threshold, clean.answers == labels
+    distributions = clean.distributions[answered]
+    method, tried = choose_method(distributions, labels[answered])
+    counted = (clean.confidence[answered], correct[answered])
     reliability = Reliability(
         labels=names,
-        accuracy=fit_accuracy_map(confidence, correct),
-        accuracy_by_class=fit_class_maps(confidence, correct, clean.answers, names),
-        accuracy_of_poor=fit_poor_map(head, joined([clean, poor]), np.concatenate([correct, right])),
+        accuracy=fit_accuracy_map(*counted),
+        accuracy_by_class=fit_class_maps(*counted, clean.answers[answered], names),
+        accuracy_of_poor=fit_poor_map(
+            head,
+            np.append(of_faces, of_poor),
+            np.append(clean.confidence, poor.confidence),
+            np.append(correct, right),
+        ),
         method=method,
-        thresholds=fit_sets(clean.distributions, labels, method),
+        thresholds=fit_sets(distributions, labels[answered], method),
         answerability=head,
     )
-    answered = {"faces": second.faces} | second.no_faces
-    if second.unreadable is not None:
-        answered["unreadable"] = second.unreadable
+    found = {"faces": of_faces} | kinds
+    if all(fold.unreadable for fold in folds):
+        found["unreadable"] = scores(lambda fold: fold.unreadable)
     measured = {
         "kept_out_faces": len(labels),
         "accuracy": float(correct.mean()),
@@ -206,9 +203,21 @@ def fit_to(halves: Sequence[Material], names: tuple[str, ...], seed: int) -> tup
         "disturbances_that_make_unreadable": [
             f"{kind} {severity}" for (kind, severity), can in can_be_read.items() if can is False
         ],
-        "answered": {kind: float((scores(head, seen) >= head.threshold).mean()) for kind, seen in answered.items()},
+        "answered": {kind: float((values >= head.threshold).mean()) for kind, values in found.items()},
     }
     return reliability, measured
+
+
+def fit_head(folds: Sequence[Material], can_be_read: dict[tuple[str, int], bool | None]) -> Answerability:
+    """The score of answerability, fitted to these folds."""
+    disturbed = joined([fold.disturbed for fold in folds])
+    judged = np.array([can_be_read[condition] for fold in folds for condition in fold.conditions])
+    faces = [(joined([fold.faces for fold in folds]), 1.0), (disturbed.select(judged == True), DISTURBED_WEIGHT)]  # noqa: E712
+    others = [(joined([fold.no_faces[kind] for fold in folds]), 1.0) for kind in folds[0].no_faces]
+    others.append((disturbed.select(judged == False), 1.0))  # noqa: E712 (None is neither)
+    if unreadable := [fold.unreadable for fold in folds if fold.unreadable]:
+        others.append((joined(unreadable), 1.0))
+    return fit_answerability([group for group in faces if len(group[0])], others)
 
 
 def unreadable_faces(args: argparse.Namespace) -> list[Image.Image]:
@@ -218,13 +227,12 @@ def unreadable_faces(args: argparse.Namespace) -> list[Image.Image]:
     return list(crops_of(unreadable_images(args.dataset_dir, args.train_split)))
 
 
-def fit_poor_map(head: Answerability, seen: Seen, correct: np.ndarray) -> AccuracyMap | None:
-    """Of what is answered and yet a poor picture; None where there are too few."""
-    found = scores(head, seen)
-    poor = (found >= head.threshold) & (found < head.clear_from)
-    if poor.sum() < LEAST_ANSWERS:
-        return None
-    return fit_accuracy_map(seen.confidences["corrected"][poor], correct[poor])
+def fit_poor_map(
+    head: Answerability, scores: np.ndarray, confidence: np.ndarray, correct: np.ndarray
+) -> AccuracyMap | None:
+    """Of what is answered and yet a poor picture; None where there are too few. Arrays (M,)."""
+    poor = (scores >= head.threshold) & (scores < head.clear_from)
+    return fit_accuracy_map(confidence[poor], correct[poor]) if poor.sum() >= LEAST_ANSWERS else None
 
 
 def main(args: argparse.Namespace):

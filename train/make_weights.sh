@@ -38,6 +38,9 @@ fi
 [ -f $final/reliability.json ] || "$python" train/fit_reliability.py --model $final \
     --dataset_dir "$ferplus" --calibration_fraction 0.05
 
+[ -f $final/explanation.json ] || "$python" train/fit_explanation.py --model $final \
+    --dataset_dir "$ferplus" --calibration_fraction 0.05
+
 [ -f $final/evaluation.json ] || "$python" train/evaluate.py --model $final --dataset_dir "$ferplus" \
     --split validation --robustness --output $final/evaluation.json
 cp runs/landmarks/landmarks.json $final/

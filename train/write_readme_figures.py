@@ -1,9 +1,9 @@
 """
-Write what README.md says about the bundled checkpoint's reliability from the checkpoint's evaluation.json.
+Write what README.md and docs/ say about the bundled checkpoint's reliability from the checkpoint's evaluation.json.
 
     python train/write_readme_figures.py
 
-replaces what stands between the two marks; figures that belong to other weights are refused.
+replaces what stands between the two marks of each page; figures that belong to other weights are refused.
 """
 
 import argparse
@@ -28,14 +28,19 @@ from grefel_train.hub import prose
 from grefel_train.hub.card import REPOSITORY, evaluated_figures, metric_table, read_results, what_was_chosen
 from grefel_train.run.provenance import read_json
 
-README = REPOSITORY / "README.md"
-TEMPLATE = Path(prose.__file__).with_name("readme_figures.md")
+TEMPLATES = Path(prose.__file__).parent
+# Template by page.
+PAGES = {
+    REPOSITORY / "README.md": "readme_figures.md",
+    REPOSITORY / "docs" / "reliability.md": "certainty_figures.md",
+    REPOSITORY / "docs" / "results.md": "balancing_figures.md",
+}
 START, END = "<!-- figures: train/write_readme_figures.py writes them -->\n", "<!-- /figures -->"
 
 
-def section(model: Path) -> str:
+def section(model: Path, template: str) -> str:
     """
-    The text between the marks.
+    The text between the marks, by the name of its template.
 
     Raises:
         OSError, ValueError: there is no evaluation.json or all_results.json, or the figures are of other weights.
@@ -44,29 +49,31 @@ def section(model: Path) -> str:
     results = read_results(model / "all_results.json", must_exist=True)
     figures = evaluated_figures(model, metrics)
     return prose.rendered(
-        TEMPLATE,
+        TEMPLATES / template,
+        metrics=metrics,
         samples=metrics["summary"]["samples"],
         figures=figures,
         chosen=what_was_chosen(metrics, results),
-        points=reliability_points(metrics),
+        sentences=reliability_points(metrics),
         table=metric_table(figures),
     )
 
 
-def replaced(readme: str, text: str) -> str:
-    """The README with this text between the marks. Raises ValueError where a mark is missing."""
-    before, start, rest = readme.partition(START)
+def replaced(page: str, text: str) -> str:
+    """A page with this text between the marks. Raises ValueError where a mark is missing."""
+    before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise ValueError(f"README.md must have the marks {START.strip()} and {END}.")
+        raise ValueError(f"it must have the marks {START.strip()} and {END}")
     return before + start + text + end + after
 
 
 def main(args: argparse.Namespace):
-    try:
-        write_text(README, replaced(README.read_text(), section(BUNDLED_CHECKPOINT)))
-    except (OSError, ValueError) as error:
-        sys.exit(f"Cannot write the README's figures: {error}")
+    for page, template in PAGES.items():
+        try:
+            write_text(page, replaced(page.read_text(), section(BUNDLED_CHECKPOINT, template)))
+        except (OSError, ValueError) as error:
+            sys.exit(f"Cannot write the figures of {page}: {error}")
 
 
 if __name__ == "__main__":

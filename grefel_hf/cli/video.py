@@ -20,7 +20,8 @@ from ..predictor import FacialExpressionPredictor
 from ..reliability import CANNOT_TELL
 from ..spreadsheets import as_cell
 from ..video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
-from ..video.reader import VideoError, VideoReader
+from ..video.decoder import VideoError
+from ..video.reader import VideoReader
 from ..video.writer import check_container, write_annotated
 from .photos import INTERRUPTED
 from .terminal import one_line, say, visible

@@ -12,6 +12,7 @@ from .yunet_networks import import_cv2
 YUNET_VARIABLE = "GREFEL_YUNET"
 YUNET_REPOSITORY = "opencv/face_detection_yunet"
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+YUNET_REVISION = "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310"
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 FETCH_SECONDS = 6.0  # for the weights to come, in total
 
@@ -35,8 +36,11 @@ def cached_weights() -> str | None:
     """The file in the Hub's cache, if it is there and is what it should be."""
     from huggingface_hub import try_to_load_from_cache
 
-    path = try_to_load_from_cache(YUNET_REPOSITORY, YUNET_FILE)
-    return path if isinstance(path, str) and _is_whole(path) else None  # or a marker that the Hub has no such file
+    for revision in (YUNET_REVISION, None):  # also as another program has it: the digest counts
+        path = try_to_load_from_cache(YUNET_REPOSITORY, YUNET_FILE, revision=revision)
+        if isinstance(path, str) and _is_whole(path):  # or a marker that the Hub has no such file
+            return path
+    return None
 
 
 def fetch_weights() -> str:
@@ -44,9 +48,11 @@ def fetch_weights() -> str:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # Asked first because, offline, hf_hub_download tries again for 25 s and logs each attempt; this fails at once.
-    get_hf_file_metadata(hf_hub_url(YUNET_REPOSITORY, YUNET_FILE), timeout=FETCH_SECONDS / 2)
+    url = hf_hub_url(YUNET_REPOSITORY, YUNET_FILE, revision=YUNET_REVISION)
+    get_hf_file_metadata(url, timeout=FETCH_SECONDS / 2)
     # What is cached was asked for before: it is not there or damaged.
-    path = hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, etag_timeout=FETCH_SECONDS / 2, force_download=True)
+    options = {"etag_timeout": FETCH_SECONDS / 2, "force_download": True}
+    path = hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, revision=YUNET_REVISION, **options)
     if not _is_whole(path):
         Path(path).resolve().unlink(missing_ok=True)  # of the cache, so that the next run does not find it
         Path(path).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # What deep greyscale is scaled by: the smallest of these that holds its values. Cameras and scanners store 10, 12 or
 # 14 bits in files of 16.
 FULL_SCALES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+PART_PIXELS = 1_000_000  # scaled at once, as 64-bit numbers: of a whole photo they would take gigabytes
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -36,17 +37,20 @@ def to_8_bits(values: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: values are not finite.
     """
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
+    flat = values.reshape(-1)
+    parts = np.array_split(flat, max(1, flat.size // PART_PIXELS))
+    if not all(np.isfinite(part).all() for part in parts):
         raise ValueError("its pixels are not finite")
-    low, high = values.min(), values.max()
+    low, high = float(flat.min()), float(flat.max())
+    start = 0.0
     if low < 0 or high > FULL_SCALES[-1]:
-        values, full = values - low, max(high - low, 1e-12)
-    elif high <= 1 and not np.array_equal(values, np.round(values)):
+        start, full = low, max(high - low, 1e-12)
+    elif high <= 1 and not all(np.array_equal(part, np.round(part)) for part in parts):
         full = 1.0
     else:
         full = next(scale for scale in FULL_SCALES if high <= scale)
-    return np.round(values * (255.0 / full)).astype(np.uint8)
+    scaled = [np.round((part.astype(np.float64) - start) * (255.0 / full)).astype(np.uint8) for part in parts]
+    return np.concatenate(scaled).reshape(values.shape)
 
 
 def to_grayscale(image: np.ndarray) -> np.ndarray:

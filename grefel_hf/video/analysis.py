@@ -25,8 +25,10 @@ from PIL import Image
 from ..predictor import FacialExpressionPredictor, PhotoFailure
 from ..reliability import CANNOT_TELL
 from ..results import FacePrediction, PhotoPrediction, face_columns, face_row
+from .decoder import VideoError
 from .following import FollowingDetector
-from .reader import Frame, VideoError, VideoReader
+from .motion import grey_thumbnail, picture_shift
+from .reader import Frame, VideoReader
 from .tracking import Tracker, colour_histogram, is_cut, smooth
 
 if TYPE_CHECKING:
@@ -81,6 +83,14 @@ class VideoFrame:
     picture: Callable[[], Image.Image]  # the upright RGB picture
 
 
+@dataclass(frozen=True, eq=False)
+class _Glance:
+    """What is known of a frame before its faces are: its colours and its greys, both small."""
+
+    colours: np.ndarray
+    grey: np.ndarray
+
+
 def analyse_video(
     video: VideoReader,
     predictor: FacialExpressionPredictor,
@@ -116,7 +126,7 @@ def analyse_video(
     """
     if stride < 1 or smoothing < 0:
         raise ValueError(f"stride must be at least 1 and smoothing at least 0, got {stride} and {smoothing}")
-    waiting: deque[tuple[Frame, np.ndarray | None]] = deque()
+    waiting: deque[tuple[Frame, _Glance | None]] = deque()
     wanted = _wanted(video, stride, interval, every_frame, max_frames, max_seconds, should_stop)
     first = next(wanted, None)
     if first is None:
@@ -131,25 +141,26 @@ def analyse_video(
         for frame, is_due in chain((first,), wanted):
             if is_due:
                 picture = frame.image()
-                waiting.append((frame, colour_histogram(picture)))
+                waiting.append((frame, _Glance(colour_histogram(picture), grey_thumbnail(picture))))
                 if following:
-                    following.expect(frame.time, waiting[-1][1])
+                    following.expect(frame.time, waiting[-1][1].colours)
                 yield picture
             else:
+                frame.hold()
                 waiting.append((frame, None))
 
-    tracker, colours, previous = Tracker(), None, None
+    tracker, glance, previous = Tracker(), None, None
     for result in predictor.stream(pictures(), keep_crops=keep_crops, in_flight=in_flight, detector=following):
         if isinstance(result, PhotoFailure):
             raise VideoError(f"{video.path}: {result.error}")
         between = []
         while waiting[0][1] is None:
             between.append(waiting.popleft()[0])
-        frame, histogram = waiting.popleft()
-        if colours is not None and is_cut(colours, histogram):
+        frame, glance, before = *waiting.popleft(), glance
+        shift = None if before is None else picture_shift(before.grey, glance.grey)
+        if before is not None and shift is None and is_cut(before.colours, glance.colours):
             tracker.end_all()
-        colours = histogram
-        faces = _tracked(tracker, frame.time, result, smoothing)
+        faces = _tracked(tracker, frame.time, result, shift or (0.0, 0.0), smoothing)
         current = VideoFrame(frame.index, frame.time, result.labels, faces, True, frame.image)
         yield from (_between(frame, previous, current) for frame in between)
         yield current
@@ -183,8 +194,12 @@ def _wanted(
         yield frame, is_due
 
 
-def _tracked(tracker: Tracker, time: float, found: PhotoPrediction, smoothing: float) -> list[TrackedFace]:
-    tracks = tracker.update(time, [face.box for face in found.faces])
+def _tracked(
+    tracker: Tracker, time: float, found: PhotoPrediction, shift: tuple[float, float], smoothing: float
+) -> list[TrackedFace]:
+    """`shift`: of the picture since the last analysed frame, as fractions of its sides."""
+    pixels = (shift[0] * found.width, shift[1] * found.height)
+    tracks = tracker.update(time, [face.box for face in found.faces], pixels, (found.width, found.height))
     return [
         TrackedFace(track.person, face, smooth(track, time, face.corrected, smoothing))
         for track, face in zip(tracks, found.faces)

@@ -1,57 +1,58 @@
 """
-Frames of a video with their times, upright, in constant memory.
-
-PyAV rather than OpenCV: it gives timestamps (phones record at variable rates) and rotation, its wheels hold an H.264
-encoder, which browsers want, and it copies audio. Pillow reads GIF, WebP and PNG that move.
+Frames of a video with their times, upright, in constant memory; decoded in a process of its own, which is limited in
+memory and in time, and killed when it is late or no longer needed.
 """
 
+import contextlib
+import json
 import logging
-import math
+import os
+import signal
+import subprocess
+import sys
+import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from ..media import file_kind
-from .moving_pictures import moving_pictures
+from .decoder import MAX_PIXELS, VideoError
+from .decoder_process import LENGTH_BYTES, NEXT, PICTURE
 
 logger = logging.getLogger("grefel_hf")
 
-# Containers of one file. Playlists, which FFmpeg would recognise under any name, may name other files and servers.
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
-# A video that ends so many seconds, and this share, before its header says has lost its tail.
-LOST_SECONDS, LOST_SHARE = 1.0, 0.05
-MAX_PIXELS = 36_000_000  # of one frame: 8K and a little
-MAX_STREAMS = 64
-# Frames may grow on the way, as a call's do when the line gets better, but not from a stamp to a poster.
-GROWTH, GROWN_PIXELS = 2, 4_000_000
-MOST_STRETCHED = 4.0  # anamorphic pixels are up to 2.4 times as wide as high
-PLAUSIBLE_RATE = 240.0  # frames a second; containers without a rate often show their clock's instead
-USUAL_RATE = 25.0
+FRAME_SECONDS = 30.0  # of work, for opening, and for each frame
+LONGEST_ANSWER = 100_000  # bytes of JSON
+END_SECONDS = 5.0  # for a process that gives no more answers
+PACKAGES = Path(__file__).parents[2]
+LATE = {-getattr(signal, name) for name in ("SIGPROF", "SIGALRM") if hasattr(signal, name)}
+COMMAND = (sys.executable, "-m", f"{__package__}.decoder_process")
+# What the process needs of the environment; tokens and keys are not for it.
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR")
 
 
-class VideoError(ValueError):
-    """A video that cannot be read or written; the message names it and says what to do."""
-
-
-@dataclass(frozen=True)
 class Frame:
     """
     index: number in the video, from 0.
     time: seconds since the first frame.
     pixels: how many it has as decoded.
-    image: makes the upright picture in RGB, with square pixels.
     """
 
-    index: int
-    time: float
-    pixels: int
-    image: Callable[[], Image.Image]
+    def __init__(self, index: int, time: float, pixels: int, fetch: Callable[[int], tuple[tuple[int, int], bytearray]]):
+        self.index, self.time, self.pixels = index, time, pixels
+        self._fetch = fetch
+        self._picture: tuple[tuple[int, int], bytearray] | None = None
+
+    def hold(self) -> None:
+        """Have the picture also after the next frame."""
+        if self._picture is None:
+            self._picture = self._fetch(self.index)
+
+    def image(self) -> Image.Image:
+        """The upright picture in RGB, with square pixels, a new one each time."""
+        self.hold()
+        return Image.frombytes("RGB", *self._picture)
 
 
 class VideoReader:
@@ -63,7 +64,8 @@ class VideoReader:
                 ...
 
     Args:
-        max_pixels: the most that a frame may have, by the header, as decoded, and as shown.
+        max_pixels: the most that a frame may have, by the header, as decoded, and as shown; memory is limited by it.
+        seconds: of work, for opening, and for each frame.
 
     Attributes:
         expected_frames: how many frames the header promises, None if it does not say.
@@ -77,69 +79,24 @@ class VideoReader:
         VideoError: there is no such file, no video in it that can be read, or a larger one.
     """
 
-    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS):
+    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS, seconds: float = FRAME_SECONDS):
         self.path = Path(path)
         self.start = 0.0
         self.problem: str | None = None
-        self.has_sound = False
-        self._max_pixels = max_pixels
-        self._container = None
+        self._max_pixels, self._seconds = max_pixels, seconds
+        self._current, self._is_asked = -1, False
         if not self.path.is_file():
             raise VideoError(f"{path} does not exist, or is no file: check the spelling")
+        self._process = self._start("frames")
         try:
-            moves = file_kind(self.path) == "moving picture"
-        except OSError as error:
-            raise VideoError(f"{path} cannot be opened: {error.strerror}") from error
-        if moves:
-            self._open_moving_picture()
-        else:
-            self._open_video()
-
-    def _open_moving_picture(self):
-        self._pictures = moving_pictures(self.path)
-        try:
-            self.size = next(self._pictures)
-        except Exception as error:  # decoders raise many types on a damaged header
-            raise VideoError(f"{self.path} is not a moving picture that can be read: {error}") from error
-        self._check_size(*self.size)
-        self.rate, self.expected_frames = USUAL_RATE, None
-
-    def _open_video(self):
-        av = import_av()
-        try:
-            # An absolute name, as FFmpeg takes what stands before a colon for a protocol.
-            self._container = av.open(
-                str(self.path.resolve()),
-                options={"max_pixels": str(self._max_pixels)},  # for the decoders, which look at the first frames here
-                container_options={"format_whitelist": FORMATS, "max_streams": str(MAX_STREAMS)},
-            )
-        except (av.FFmpegError, ValueError) as error:  # PyAV's own errors are ValueErrors
-            raise VideoError(
-                f"{self.path} is not a video that can be read ({getattr(error, 'strerror', None) or error}): if it "
-                "played before, copy or download it again; else convert it to MP4"
-            ) from error
-        try:
-            self._choose_stream()
+            header = self._answer()
         except VideoError:
             self.close()
             raise
-
-    def _choose_stream(self):
-        videos = [stream for stream in self._container.streams.video if not is_cover(stream)]
-        self.has_sound = bool(self._container.streams.audio)
-        if not videos:
-            raise VideoError(f"{self.path} has {'sound only' if self.has_sound else 'no pictures'}: pass a video")
-        self._stream = videos[0]
-        if self._stream.codec_context is None:
-            raise VideoError(f"{self.path} is in a format that cannot be decoded: convert it to MP4")
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
-        self.size = (self._stream.width or 0, self._stream.height or 0)
-        self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
-        self._check_size(*self.size)
-        rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-        self.rate = rate if 0 < rate <= PLAUSIBLE_RATE else USUAL_RATE
-        self.expected_frames = self._stream.frames or (round(self._seconds() * self.rate) or None)
+        self.size: tuple[int, int] = (int(header["size"][0]), int(header["size"][1]))
+        self.rate = float(header["rate"])
+        self.expected_frames: int | None = header["expected_frames"]
+        self.has_sound = bool(header["has_sound"])
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -148,8 +105,8 @@ class VideoReader:
         self.close()
 
     def close(self):
-        if self._container is not None:
-            self._container.close()
+        """End the process; pictures that are held stay."""
+        _end(self._process)
 
     def frames(self) -> Iterator[Frame]:
         """
@@ -157,123 +114,98 @@ class VideoReader:
         warning is logged.
 
         Raises:
-            VideoError: not one frame could be read, or one is over the limit.
+            VideoError: not one frame could be read, or one is over a limit.
         """
-        index, last = 0, -math.inf
-        most = self._max_pixels
-        for time, pixels, image in self._decoded_frames() if self._container else self._drawn_frames():
-            if not index:
-                most = min(most, max(GROWTH * pixels, GROWN_PIXELS))
-            if pixels > most:
-                size = f"{pixels / 1e6:.1f} megapixels, the limit is {most / 1e6:g}"
-                raise VideoError(f"{self.path} has frames of {size}: scale it down")
-            time = index / self.rate if time is None else time
-            self.start = self.start if index else time
-            last = max(time - self.start, last + 1e-4)  # never standing still or going back
-            yield Frame(index, last, pixels, image)
-            index += 1
-        if not index:
-            reason = f" ({self.problem})" if self.problem else ""
-            raise VideoError(f"{self.path} has no frame that can be read{reason}: copy or download it again")
-        promised = self._seconds()
-        if self.problem is None and promised - last - 1 / self.rate > max(LOST_SECONDS, LOST_SHARE * promised):
-            self.problem = f"it should be {promised:.1f} s long"
+        while True:
+            self._ask_for_next()
+            self._is_asked = False
+            facts = self._answer()
+            self.start, self.problem = float(facts["start"]), facts["problem"]
+            if "index" not in facts:
+                break
+            self._current = int(facts["index"])
+            yield Frame(self._current, float(facts["time"]), int(facts["pixels"]), self._fetch)
         if self.problem:
-            self.problem = f"{self.path} is damaged or cut off, {last:.1f} s of it were read: {self.problem}"
             logger.warning(self.problem)
 
-    def _decoded_frames(self) -> Iterator[tuple[float | None, int, Callable[[], Image.Image]]]:
-        """Of a video: time by its own clock, pixels, and what makes the upright picture."""
-        for raw in self._decoded():
-            self._pixel_aspect = float(self._stream.sample_aspect_ratio or 1)
-            self._check_size(raw.width, raw.height)
-            yield raw.time, raw.width * raw.height, partial(upright_image, raw, self._pixel_aspect)
-
-    def _drawn_frames(self) -> Iterator[tuple[float | None, int, Callable[[], Image.Image]]]:
-        """The same of a moving picture."""
+    @contextlib.contextmanager
+    def sound(self) -> Iterator[Any]:
+        """A readable file of the first audio stream, in a NUT container."""
+        process = self._start("sound")
         try:
-            for time, picture in self._pictures:
-                yield time, picture.width * picture.height, picture.copy
-        except Exception as error:  # decoders raise many types on damaged data
-            self.problem = " ".join(str(error).split())
+            yield process.stdout
+        finally:
+            _end(process)
 
-    def _decoded(self) -> Iterator[Any]:
-        """av.VideoFrames; packets that cannot be decoded are left out, a container that breaks off ends them."""
-        av = import_av()
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError as error:
-                self.problem = error.strerror or str(error)
-                return
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as error:
-                self.problem = error.strerror or str(error)
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    self.problem = "some frames are damaged"
-                yield frame
+    def _fetch(self, index: int) -> tuple[tuple[int, int], bytearray]:
+        """Size and RGB pixels of the current frame. The next one is decoded while this one is worked on."""
+        if index != self._current or self._is_asked:
+            raise RuntimeError("a frame's picture is there until the next frame, unless it is held")
+        self._ask(PICTURE)
+        width, height = self._answer()["size"]
+        if not 0 < width * height <= 2 * self._max_pixels:
+            raise VideoError(f"{self.path} has a frame of {width} x {height}: scale it down")
+        pixels = self._read(width * height * 3)
+        self._ask_for_next()
+        return (width, height), pixels
 
-    def _check_size(self, width: int, height: int):
-        """Raises VideoError for frames that are too large as they are, or once their pixels are square."""
-        if width * height > self._max_pixels:
-            limit = f"{self._max_pixels / 1e6:g} megapixels"
-            raise VideoError(f"{self.path} is too large ({width} x {height}), the limit is {limit}: scale it down")
-        aspect = self._pixel_aspect if self._container else 1.0
-        if not 1 / MOST_STRETCHED <= aspect <= MOST_STRETCHED or width * height * aspect > self._max_pixels:
-            raise VideoError(f"{self.path} has pixels {aspect:.3g} times as wide as high: convert it to square ones")
+    def _ask_for_next(self):
+        if not self._is_asked:
+            self._ask(NEXT)
+            self._is_asked = True
 
-    def _seconds(self) -> float:
-        """Length by the header; 0 if it does not say."""
-        if self._container is None:
-            return 0.0
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        return self._container.duration / 1e6 if self._container.duration else 0.0
+    def _ask(self, request: bytes):
+        try:
+            self._process.stdin.write(request)
+        except OSError:
+            raise self._ended() from None
 
+    def _answer(self) -> dict[str, Any]:
+        size = int.from_bytes(self._read(LENGTH_BYTES), "big")
+        answer = json.loads(self._read(size)) if size <= LONGEST_ANSWER else {"error": f"{self.path} cannot be read"}
+        if "error" in answer:
+            raise VideoError(answer["error"])
+        return answer
 
-def upright_image(frame: Any, pixel_aspect: float = 1.0) -> Image.Image:
-    """An av.VideoFrame as RGB picture: turned and mirrored as its display matrix says, pixels square."""
-    pixels = frame.to_ndarray(format="rgb24")  # (H, W, 3)
-    if pixel_aspect != 1:
-        size = (max(1, round(pixels.shape[1] * pixel_aspect)), pixels.shape[0])
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    return Image.fromarray(np.ascontiguousarray(oriented(pixels, bytes(matrix))) if matrix else pixels)
+    def _read(self, size: int) -> bytearray:
+        """So many bytes of the process."""
+        content, read = bytearray(size), 0
+        while read < size:
+            if not (count := self._process.stdout.readinto(memoryview(content)[read:])):
+                raise self._ended()
+            read += count
+        return content
 
+    def _ended(self) -> VideoError:
+        """Why there is no answer."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
+        if self._process.returncode in LATE:
+            return VideoError(f"{self.path} takes more than {self._seconds:g} s for a frame: scale it down")
+        return VideoError(f"{self.path} made its decoder fail: convert it to MP4")
 
-def oriented(pixels: np.ndarray, matrix: bytes) -> np.ndarray:
-    """
-    A picture (H, W, 3) as players show it.
-
-    Args:
-        matrix: FFmpeg's display matrix: nine int32, which send the point (x, y) to (a x + c y, b x + d y), y downwards,
-            with a, b, c, d the values 0, 1, 3 and 4. Of other angles than quarter turns the nearest one is taken.
-    """
-    values = np.frombuffer(matrix, np.int32)
-    if values.size < 9:
-        return pixels
-    a, b, c, d = (int(values[i]) for i in (0, 1, 3, 4))
-    if abs(b) + abs(c) > abs(a) + abs(d):  # columns become rows
-        pixels, x_step, y_step = pixels.swapaxes(0, 1), c, b
-    else:
-        x_step, y_step = a, d
-    return pixels[:: -1 if y_step < 0 else 1, :: -1 if x_step < 0 else 1]
+    def _start(self, what: str) -> subprocess.Popen:
+        packages = os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH"))))
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {
+            "PYTHONPATH": packages,
+            "PYTHONSAFEPATH": "1",
+            "MALLOC_ARENA_MAX": "2",  # of address space each thread would reserve much
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        process = subprocess.Popen(
+            [*COMMAND, what, str(self.path), str(self._max_pixels), str(self._seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+        )
+        weakref.finalize(self, _end, process)
+        return process
 
 
-def is_cover(stream: Any) -> bool:
-    """A picture that comes with a song."""
-    return "attached_pic" in str(stream.disposition).lower()
-
-
-def import_av() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise VideoError(f"video needs PyAV ({error}): pip install av") from error
-    return av
+def _end(process: subprocess.Popen):
+    process.kill()
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()

@@ -1,4 +1,9 @@
-"""Which face of one frame is which of the next: by place and size, as expressions do not tell people apart."""
+"""
+Which face of one frame is which of the next: by place and size, as expressions do not tell people apart.
+
+A network of expressions has learned to see the same in everybody, so its embedding names nobody. What is known is the
+place: of a face that a pan took out of the picture, too, for the pan back.
+"""
 
 import math
 from dataclasses import dataclass
@@ -14,45 +19,61 @@ MOST_GROWTH = 1.8
 # A person may go unseen for this long, or for this many analysed frames, whichever is longer.
 PATIENCE_SECONDS = 1.0
 PATIENCE_FRAMES = 2
+# Whom the camera left behind is waited for this long.
+AWAY_SECONDS = 10.0
 # Share of the colours (see `colour_histogram`) that must change for a cut.
 CUT = 0.5
 
 
 @dataclass
 class Track:
-    """One person: a number from 1, the last box and time, and the smoothed distribution (N,)."""
+    """
+    One person: a number from 1, the last box and time, and the smoothed distribution (N,).
+
+    hidden: when the camera last had them beyond the picture's edge.
+    """
 
     person: int
     box: Box
     time: float
     missed: int = 0
+    hidden: float = -math.inf
     smoothed: np.ndarray | None = None
 
 
 class Tracker:
     """
     Follows faces through the analysed frames of a video. A person who was out of sight for longer than
-    `PATIENCE_SECONDS`, or whom a cut of the scene hid, comes back under a new number.
+    `PATIENCE_SECONDS`, or whom a cut of the scene hid, comes back under a new number; whom the camera left behind keeps
+    theirs, and their place, for `AWAY_SECONDS`.
     """
 
     def __init__(self):
         self._tracks: list[Track] = []
         self._persons = 0
 
-    def update(self, time: float, boxes: list[Box]) -> list[Track]:
+    def update(
+        self,
+        time: float,
+        boxes: list[Box],
+        shift: tuple[float, float] = (0.0, 0.0),
+        size: tuple[int, int] | None = None,
+    ) -> list[Track]:
         """
         Args:
             time: of the frame, in seconds.
             boxes: its faces.
+            shift: by how much the picture moved to the right and down since the last frame, in pixels.
+            size: the frame's width and height; without it nobody is waited for outside of the picture.
 
         Returns:
             The track of each box; its time is still that of the last frame in which it was seen.
         """
-        self._tracks = [
-            track
-            for track in self._tracks
-            if time - track.time <= PATIENCE_SECONDS + 1e-9 or track.missed < PATIENCE_FRAMES
-        ]
+        for track in self._tracks:
+            track.box = tuple(value + shift[index % 2] for index, value in enumerate(track.box))
+            if size is not None and _is_hidden(track.box, size, any(shift)):
+                track.hidden = time
+        self._tracks = [track for track in self._tracks if _is_awaited(track, time)]
         pairs = sorted(
             (distance, index, track.person, track)
             for index, box in enumerate(boxes)
@@ -76,6 +97,20 @@ class Tracker:
     def end_all(self):
         """The scene was cut: whoever comes now is somebody else."""
         self._tracks = []
+
+
+def _is_awaited(track: Track, time: float) -> bool:
+    """Patience begins when a face can be seen again, wholly: a pan brings it in bit by bit."""
+    unseen = time - (max(track.time, track.hidden) if time - track.time <= AWAY_SECONDS else track.time)
+    return unseen <= PATIENCE_SECONDS + 1e-9 or track.missed < PATIENCE_FRAMES
+
+
+def _is_hidden(box: Box, size: tuple[int, int], moves: bool) -> bool:
+    """Whether a face has its centre beyond the edge of the picture; while that moves, any part of it."""
+    left, top, right, bottom = box
+    if moves:
+        return left < 0 or top < 0 or right > size[0] or bottom > size[1]
+    return not (0 <= left + right <= 2 * size[0] and 0 <= top + bottom <= 2 * size[1])
 
 
 def box_distance(one: Box, other: Box) -> float | None:

@@ -13,7 +13,8 @@ from ..faces.face import Box
 from ..files import whole_file
 from ..palette import answer_colour
 from .analysis import TrackedFace, VideoFrame
-from .reader import FORMATS, VideoError, VideoReader, import_av
+from .decoder import VideoError, import_av
+from .reader import VideoReader
 
 logger = logging.getLogger("grefel_hf")
 
@@ -101,23 +102,23 @@ class _Writer:
 
 
 class _Sound:
-    """The first audio stream of a video, copied packet by packet from a reader of its own."""
+    """The first audio stream of a video, copied packet by packet as the process that reads it gives them."""
 
     def __init__(self, video: VideoReader, output: Any):
         self._av = import_av()
         self._output, self._packets, self._next = output, iter(()), None
-        self._input = None
+        self._input = contextlib.ExitStack()
         if not video.has_sound:
             return
-        self._input = self._av.open(str(video.path.resolve()), container_options={"format_whitelist": FORMATS})
-        source = self._input.streams.audio[0]
         try:
+            file = self._input.enter_context(video.sound())
+            source = self._input.enter_context(self._av.open(file, format="nut")).streams.audio[0]
             self._stream = output.add_stream_from_template(source)
-        except (ValueError, self._av.FFmpegError):
-            logger.warning("%s: its sound (%s) cannot be copied and is left out", video.path, source.codec.name)
+        except (ValueError, IndexError, self._av.FFmpegError):
+            logger.warning("%s: its sound cannot be copied and is left out", video.path)
             return
         self._start = video.start
-        self._packets = self._input.demux(source)
+        self._packets = source.container.demux(source)
 
     def copy(self, until: float):
         """Write the packets up to this time of the video, in seconds from its first frame."""
@@ -141,8 +142,7 @@ class _Sound:
             self._next = None
 
     def close(self):
-        if self._input is not None:
-            self._input.close()
+        self._input.close()
 
 
 def annotate(picture: Image.Image, faces: list[TrackedFace]) -> Image.Image:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from space.tabs.photo.tab import EXAMPLE
+from space.tabs.photo.examples import EXAMPLE
 from tests.benchmarks.measuring import print_figures
 from tests.helpers.page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload
 

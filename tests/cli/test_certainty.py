@@ -57,7 +57,7 @@ def test_answer_only_and_answer_all(model, tmp_path, capsys):
     assert rows_of(tmp_path / "only.csv")[0]["label"] == CANNOT_TELL
     assert run(model, "--csv", tmp_path / "only.csv") == 2  # other answers are not mixed into it
     assert "answer_only 1" in capsys.readouterr().err
-    write_reliability(model, reliability(output_bias=-5.0))
+    write_reliability(model, reliability(bias=-5.0))
     assert run(model) == 0 and CANNOT_TELL in capsys.readouterr().out
     assert run(model, "--csv", tmp_path / "all.csv", "--answer_all") == 0
     (row,) = rows_of(tmp_path / "all.csv")

@@ -1,6 +1,8 @@
 """Files that a second run continues, wherever the first one was stopped."""
 
 import csv
+import errno
+import io
 import json
 from dataclasses import replace
 
@@ -42,6 +44,29 @@ def test_a_file_cut_off_anywhere_is_completed_to_the_same(kind, tmp_path):
         assert (tmp_path / "cut").read_bytes() == whole, length
         assert [record.faces for record in file.records.values()] == [3, 0, 0, 1]
         assert [record.was_read for record in file.records.values()] == [True, True, False, True]
+
+
+def test_a_full_disk_is_one_sentence_and_the_next_run_completes_the_file(tmp_path, monkeypatch):
+    class Full(io.RawIOBase):
+        def write(self, data):
+            with path.open("ab") as file:  # the disk takes the half of it
+                file.write(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, photo = tmp_path / "out.jsonl", PhotoFailure("a.jpg", PhotoError("it is none"))
+    file = ResultFile(path, JsonLinesFormat(), "hog", "model", overwrite=False)
+    monkeypatch.setattr(file, "_file", Full())
+    with pytest.raises(OSError, match="out.jsonl cannot be written: No space left on device$"):
+        file.add(photo)
+    assert 0 < path.stat().st_size and not path.read_text().endswith("\n")
+    monkeypatch.undo()
+    file.close()
+    again = ResultFile(path, JsonLinesFormat(), "hog", "model", overwrite=False)
+    assert again.record("a.jpg") is None
+    again.add(photo)
+    again.close()
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["source"] == "a.jpg"
 
 
 def test_csv_rows(tmp_path):

@@ -52,6 +52,15 @@ def test_garbage_from_the_hub_is_not_kept(offline, monkeypatch, tmp_path):
     assert not garbage.exists()
 
 
+def test_one_revision_is_asked_for(offline, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda url, **_: asked.append(url))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, revision, **__: asked.append(revision) or "x")
+    with pytest.raises(OSError, match="what came is not that file"):
+        weights.fetch_weights()
+    assert f"/resolve/{weights.YUNET_REVISION}/" in asked[0] and asked[1] == weights.YUNET_REVISION
+
+
 def test_garbage_in_the_cache_is_no_detector(offline, tmp_path):
     cache_weights(tmp_path, b"<html>")
     assert weights.cached_weights() is None

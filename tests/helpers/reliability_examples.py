@@ -5,7 +5,7 @@ import numpy as np
 from grefel_hf.reliability import LEVELS, AccuracyMap, Answerability, Reliability
 from tests.helpers.tiny import LABELS
 
-PARTS = ("primary", "geometric", "attentive", "correction", "corrected")
+FIELDS = ("embedding", "primary_confidence", "corrected_confidence")
 
 
 def accuracy_map(low: float = 0.4, high: float = 0.9) -> AccuracyMap:
@@ -14,20 +14,18 @@ def accuracy_map(low: float = 0.4, high: float = 0.9) -> AccuracyMap:
     return AccuracyMap(np.array([0.2, 0.8]), accuracy, accuracy - 0.1, accuracy + 0.05)
 
 
-def reliability(output_bias: float = 5.0, width: int = 32, labels=tuple(LABELS)) -> Reliability:
+def reliability(bias: float = 5.0, width: int = 32, labels=tuple(LABELS)) -> Reliability:
     """
-    Of whatever crop the score is the logistic of `output_bias`; below 0.5 it is not answerable, below 0.6 poor. Sets of
+    Of whatever crop the score is the logistic of `bias`; below 0.5 it is not answerable, below 0.6 poor. Sets of
     90 % hold what has a probability from 0.1 on.
     """
-    features = width + len(PARTS)
+    features = width + len(FIELDS) - 1
     answerability = Answerability(
-        parts=PARTS,
+        fields=FIELDS,
         mean=np.zeros(features),
         scale=np.ones(features),
-        hidden_weights=np.zeros((2, features)),
-        hidden_bias=np.zeros(2),
-        output_weights=np.zeros(2),
-        output_bias=output_bias,
+        weights=np.zeros(features),
+        bias=bias,
         threshold=0.5,
         clear_from=0.6,
     )

@@ -1,11 +1,14 @@
 """Deep greyscale comes out the same wherever a picture is made RGB."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from grefel_hf import GReFELImageProcessor
 from grefel_hf.faces.photos import load_photo
+from grefel_hf.model import pixels
 from grefel_hf.model.pixels import to_rgb
 from grefel_train.data.dataset import pixels_of
 
@@ -41,10 +44,22 @@ def test_training_pipeline_and_predictor_see_the_same(tmp_path, dtype, full, do_
 
 def test_deep_arrays_are_scaled_by_the_processor():
     values = np.repeat(np.array(ramp(np.uint16, 65535))[:, :, None], 3, axis=2)
-    pixels = GReFELImageProcessor()(values, return_tensors="np")["pixel_values"]
-    assert pixels.min() > -1 and pixels.max() <= 1 and abs(pixels.mean()) < 0.02
+    scaled = GReFELImageProcessor()(values, return_tensors="np")["pixel_values"]
+    assert scaled.min() > -1 and scaled.max() <= 1 and abs(scaled.mean()) < 0.02
 
 
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="not finite"):
         to_rgb(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
+
+
+def test_a_deep_photo_takes_little_more_than_its_pixels(monkeypatch):
+    """A PNG of 95 kB with 49 million pixels of 16 bits took 1.2 GB."""
+    monkeypatch.setattr(pixels, "PART_PIXELS", 10_000)
+    values = np.random.default_rng(0).integers(0, 4096, (400, 1000)).astype(np.uint16)
+    tracemalloc.start()
+    scaled = pixels.to_8_bits(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(scaled, np.round(values * (255.0 / 4095)).astype(np.uint8))
+    assert peak < 6 * values.size

@@ -3,8 +3,8 @@
 import torch
 
 from grefel_hf import GReFELForImageClassification
+from tests.helpers.launch import run
 from tests.helpers.tiny import tiny_config
-from tests.helpers.training_runs import run
 
 # No `find_unused_parameters`: a parameter that no loss reaches, the landmark head's, must not ask for a gradient.
 TRAIN = """
@@ -33,7 +33,7 @@ def test_a_loaded_model_with_an_unused_landmark_head_trains(tmp_path):
     before.save_pretrained(tmp_path / "start")
     script = tmp_path / "script.py"
     script.write_text(TRAIN)
-    done = run(script, tmp_path / "start", tmp_path / "end", processes=2, OMP_NUM_THREADS="1")
+    done = run(script, tmp_path / "start", tmp_path / "end", processes=2)
     assert done.returncode == 0, done.stderr[-3000:]
     after = GReFELForImageClassification.from_pretrained(tmp_path / "end").state_dict()
     moved = {name for name, value in before.named_parameters() if not torch.equal(value, after[name])}

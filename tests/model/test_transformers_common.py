@@ -44,12 +44,7 @@ class GReFELModelTester:
         self.num_labels = config.num_labels
 
     def get_config(self) -> GReFELConfig:
-        return tiny_config(
-            mobilefacenet_channels=(8, 16, 24),
-            mobilefacenet_depths=(1, 1, 1),
-            fusion_channels=(8, 16, 24),
-            layer_scale_init_value=1.0,
-        )
+        return tiny_config(mobilefacenet_depths=(1, 1, 1), layer_scale_init_value=1.0)
 
     def prepare_config_and_inputs_for_common(self) -> tuple[GReFELConfig, dict[str, torch.Tensor]]:
         config = self.get_config()

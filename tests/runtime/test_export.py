@@ -17,13 +17,23 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoint")
+def save(folder, **settings):
     torch.manual_seed(0)
-    GReFELForImageClassification(tiny_config(landmark_head=True)).save_pretrained(folder)
+    GReFELForImageClassification(tiny_config(landmark_head=True, **settings)).save_pretrained(folder)
     GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """One whose file is mostly weights."""
+    channels = {"mobilefacenet_channels": (64, 128, 256), "fusion_channels": (64, 128, 256)}
+    return save(tmp_path_factory.mktemp("wide"), **channels)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +70,10 @@ def test_a_file_of_other_weights_is_refused(checkpoint, tmp_path):
         FacialExpressionPredictor.from_pretrained(tmp_path, detector="none", runtime=file)
 
 
-def test_int8_is_near_and_little_more_than_half_the_size(checkpoint, images, tmp_path, capsys):
+def test_int8_is_near_and_little_more_than_half_the_size(wide, images, tmp_path, capsys):
     plain, small = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
-    main(["--model", str(checkpoint), "--output", str(plain)])
-    main(["--model", str(checkpoint), "--output", str(small), "--int8", "--calibration_images", str(images)])
+    main(["--model", str(wide), "--output", str(plain)])
+    main(["--model", str(wide), "--output", str(small), "--int8", "--calibration_images", str(images)])
     assert "of 6 of the calibration images" in capsys.readouterr().out
     assert small.stat().st_size < 0.6 * plain.stat().st_size
     # The encoder computes in 8 bits; balancing and heads do not.
@@ -71,8 +81,8 @@ def test_int8_is_near_and_little_more_than_half_the_size(checkpoint, images, tmp
     fed = {value for node in nodes if node.op_type == "DequantizeLinear" for value in node.output}
     in_8_bits = [node.name for node in nodes if node.op_type in ("Conv", "Gemm", "MatMul") and fed & set(node.input)]
     assert len(in_8_bits) > 50 and all(name.startswith("/model/grefel/") for name in in_8_bits)
-    model = GReFELForImageClassification.from_pretrained(checkpoint).eval()
-    pixels = GReFELImageProcessor.from_pretrained(checkpoint)([Image.open(images / "0.png")] * 3, return_tensors="np")
+    model = GReFELForImageClassification.from_pretrained(wide).eval()
+    pixels = GReFELImageProcessor.from_pretrained(wide)([Image.open(images / "0.png")] * 3, return_tensors="np")
     expected = TorchNetwork(model)(pixels["pixel_values"])
     outputs = OnnxNetwork(small)(pixels["pixel_values"])
     assert outputs.keys() == expected.keys()

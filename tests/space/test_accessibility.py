@@ -1,5 +1,6 @@
 """Everyone can use the page: by keyboard, by ear, in both themes, by touch, in any language of the browser."""
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -87,6 +88,14 @@ def test_the_page_says_that_it_is_english_whatever_the_browser_prefers(chromium,
     tab.locator("#gf-upload input[type=file]").wait_for(state="attached")
     assert tab.evaluate("() => document.documentElement.lang") == "en"
     context.close()
+
+
+def test_names_are_words(page, astronaut_file):
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(astronaut_file)])
+    page.locator("#gf-many-summary span").first.wait_for()
+    names = page.locator("[aria-label]").evaluate_all("all => all.map(element => element.ariaLabel)")
+    assert "Add photos" in names and [name for name in names if re.fullmatch(r"[a-z_]+[.][a-z_]+", name)] == []
 
 
 # Links within text are as high as their line.

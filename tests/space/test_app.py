@@ -178,6 +178,13 @@ def test_the_flag_wins_over_the_environment(monkeypatch):
     assert app_module.parse_args([]).model is None
 
 
+def test_the_container_serves_at_the_port_that_it_exposes():
+    steps = dict(line.split(" ", 1) for line in (ROOT / "Dockerfile").read_text().splitlines() if line[:1].isupper())
+    python, program, *flags = json.loads(steps["ENTRYPOINT"])
+    args = app_module.parse_args(flags)
+    assert (python, program, args.host, args.port) == ("python", "app.py", "0.0.0.0", int(steps["EXPOSE"]))
+
+
 def test_demo_is_built_when_asked_for(tiny_checkpoint, monkeypatch):
     monkeypatch.setenv("GREFEL_MODEL", str(tiny_checkpoint))
     assert isinstance(app_module.demo, gr.Blocks)

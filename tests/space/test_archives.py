@@ -1,5 +1,6 @@
 """Zip files of photos: what is in them comes out, within limits, and nowhere else."""
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_limits_are_named(folder, monkeypatch):
     with pytest.raises(gr.Error, match="These are 3 photos, the limit is 2"):
         archives.uploaded_photos([archive(folder, {f"{number}.jpg": b"" for number in range(3)})])
     monkeypatch.setattr(archives, "MAX_ARCHIVE_MB", 1)
-    with pytest.raises(gr.Error, match="more than 1 MB, the limit"):
+    with pytest.raises(gr.Error, match="may have 1 MB in all; photos.zip goes beyond"):
         archives.uploaded_photos([archive(folder, {"bomb.jpg": bytes(2_000_000)})])
 
 
@@ -48,3 +49,33 @@ def test_a_damaged_archive_is_told(folder):
     Path(path).write_bytes(data)
     with pytest.raises(gr.Error, match="photos.zip cannot be unpacked"):
         archives.uploaded_photos([path])
+
+
+def test_several_archives_share_the_limit(folder, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_ARCHIVE_MB", 1)
+    path = archive(folder, {"bomb.jpg": bytes(600_000)})
+    assert len(archives.uploaded_photos([path])) == 1
+    with pytest.raises(gr.Error, match="goes beyond"):
+        archives.uploaded_photos([path, path])
+
+
+def test_nothing_is_unpacked_where_the_disk_is_full_enough(folder, monkeypatch):
+    """A zip file of 200 kB could be unpacked a hundred times a minute, 200 MB each time."""
+    path = archive(folder, {"bomb.jpg": bytes(600_000)})
+    monkeypatch.setattr("space.uploads.MAX_STORED_MB", 0.5)
+    with pytest.raises(gr.Error, match="no room"):
+        archives.uploaded_photos([path])
+    assert [file.name for file in folder.rglob("*")] == ["photos.zip"]
+
+
+def test_a_list_of_a_million_members_is_not_read(folder):
+    """What a zip file of 64 MB lists takes a gigabyte as objects, none of them a photo."""
+    path = folder / "photos.zip"
+    with zipfile.ZipFile(path, "w") as content:
+        for number in range(20_000):
+            content.writestr(f"{number}.txt", b"")
+    tracemalloc.start()
+    with pytest.raises(gr.Error, match="cannot be unpacked"):
+        archives.uploaded_photos([str(path)])
+    assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    tracemalloc.stop()

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from space import guard
-from space.guard import Guard, folder_bytes, own_hosts
+from space.guard import Guard, own_hosts
 from space.limits import MAX_BODY_MB, MAX_STORED_MB_PER_VISITOR
+from space.storage import FILE_BYTES, folder_bytes
 
 # The guard alone, around an app that reads its body and says how long it is.
 
@@ -60,14 +61,14 @@ def test_a_body_that_does_not_say_its_length_is_counted(guarded):
 
 
 def test_bodies_in_memory_have_a_limit_in_all(guarded, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_BODIES_MB", 10)
+    monkeypatch.setattr(guard, "MAX_BODIES_MB", 3)
 
     async def two():
         first = asyncio.Event()
 
         async def receive():
             await first.wait()
-            return {"type": "http.request", "body": bytes(7_000_000)}
+            return {"type": "http.request", "body": bytes(1_700_000)}
 
         answers = []
 
@@ -75,7 +76,7 @@ def test_bodies_in_memory_have_a_limit_in_all(guarded, monkeypatch):
             answers.append(message.get("status"))
 
         scope = {"type": "http", "path": "/", "method": "POST", "client": ("1.2.3.4", 1)}
-        scope["headers"] = [(b"host", b"localhost"), (b"content-length", b"7000000")]
+        scope["headers"] = [(b"host", b"localhost"), (b"content-length", b"1700000")]
         waiting = asyncio.create_task(guarded(scope, receive, send))
         await asyncio.sleep(0)
         await guarded(scope, receive, send)
@@ -86,7 +87,7 @@ def test_bodies_in_memory_have_a_limit_in_all(guarded, monkeypatch):
 
     asyncio.run(two())
     assert guarded._in_flight == 0
-    assert ask(guarded, chunks=[bytes(7_000_000)], content_length="7000000")[0] == 200
+    assert ask(guarded, chunks=[bytes(1_700_000)], content_length="1700000")[0] == 200
 
 
 def test_a_visitor_has_a_quota_of_uploads(guarded):
@@ -97,11 +98,70 @@ def test_a_visitor_has_a_quota_of_uploads(guarded):
     assert ask(guarded, "/gradio_api/upload", chunks=[bytes(size)], transfer_encoding="chunked")[0] == 413
 
 
+def test_a_body_of_very_many_parts_is_refused(guarded):
+    """8 MB of [[],[],... were 180 MB as objects, and 64 such requests could wait in the queue."""
+    chunk = b"[]," * 10_000
+    assert ask(guarded, "/gradio_api/queue/join", chunks=[chunk], content_length=str(len(chunk)))[0] == 413
+    frame = b'{"data":["data:image/jpeg;base64,' + b"A" * 1_500_000 + b'"]}'
+    assert ask(guarded, "/gradio_api/queue/join", chunks=[frame], content_length=str(len(frame)))[0] == 200
+
+
+def test_very_many_small_uploads_are_refused(guarded):
+    """A thousand empty files a request and no end: the sweeper and the quota have to look at each."""
+    part = b'\r\n--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n'
+    most = MAX_STORED_MB_PER_VISITOR * 1_000_000 // FILE_BYTES
+    halves = [part[:60], part[60:]] * (most + 1)  # marks may come in two pieces
+    assert ask(guarded, "/gradio_api/upload", chunks=halves, transfer_encoding="chunked")[0] == 413
+    assert ask(guarded, "/gradio_api/upload", chunks=[part], transfer_encoding="chunked")[0] == 413
+
+
+def test_files_in_mcp_calls_need_room_on_disk(guarded, tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_STORED_MB", 9)
+    (tmp_path / "file").write_bytes(bytes(2_000_000))
+    body = bytes(8_000_000)
+    assert ask(guarded, "/gradio_api/mcp/", chunks=[body], content_length=str(len(body)))[0] == 503
+    (tmp_path / "file").unlink()
+    assert ask(guarded, "/gradio_api/mcp/", chunks=[body], content_length=str(len(body)))[0] == 200
+    assert guarded._in_flight == 0
+
+
+def test_open_requests_have_a_limit(guarded, monkeypatch):
+    """Streams of events are open for as long as somebody keeps them so."""
+    monkeypatch.setattr(guard, "MAX_REQUESTS_PER_VISITOR", 2)
+
+    async def three():
+        first, statuses = asyncio.Event(), []
+
+        async def receive():
+            await first.wait()
+            return {"type": "http.request", "body": b""}
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        scope = {"type": "http", "path": "/gradio_api/queue/data", "method": "GET", "client": ("1.2.3.4", 1)}
+        scope["headers"] = [(b"host", b"localhost")]
+        open_ones = [asyncio.create_task(guarded(scope, receive, send)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await guarded(scope, receive, send)
+        assert statuses == [503, None]
+        other = asyncio.create_task(guarded(scope | {"client": ("5.6.7.8", 1)}, receive, send))
+        first.set()
+        await asyncio.gather(other, *open_ones)
+        assert statuses.count(200) == 3
+
+    asyncio.run(three())
+    assert not guarded._open
+
+
 def test_uploads_have_a_quota_in_all(guarded, tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "MAX_STORED_MB", 1)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "file").write_bytes(bytes(900_000))
     assert folder_bytes(tmp_path) == 900_000
+    (tmp_path / "a" / "empty").touch()
+    assert folder_bytes(tmp_path) == 900_000 + FILE_BYTES
+    (tmp_path / "a" / "empty").unlink()
     assert ask(guarded, "/gradio_api/upload", content_length="200000")[0] == 503
     assert ask(guarded, "/gradio_api/upload", chunks=[bytes(50_000)], content_length="50000")[0] == 200
 
@@ -122,6 +182,9 @@ def test_uploads_have_a_quota_in_all(guarded, tmp_path, monkeypatch):
         "/gradio_api/file/http://example.com",
         "/gradio_api/proxy=http://example.com",
         "/gradio_api/stream/a/b/c/playlist-file",
+        "/gradio_api/stream/event",
+        "/gradio_api/custom_component/x/client/component/index.js",
+        "/gradio_api/undo-vibe-edit",
         "/gradio_api/vibe-edit",
         "/gradio_api/component_server",
         "/gradio_api/runs",

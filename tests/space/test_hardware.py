@@ -3,7 +3,7 @@
 import threading
 import time
 
-from space.hardware import FairLock
+from space.hardware import FairLock, WorkTime
 
 
 def test_one_who_asks_again_at_once_comes_last():
@@ -37,3 +37,15 @@ def test_an_error_lets_go():
                 raise ValueError
         except ValueError:
             pass
+
+
+def test_the_turns_of_others_are_no_work(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    work = WorkTime(10)
+    now = 9.0
+    with work.paused():
+        now = 100.0
+    assert not work.is_over()
+    now = 101.0
+    assert work.is_over()

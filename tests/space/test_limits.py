@@ -20,14 +20,14 @@ def test_the_largest_faces_are_kept_in_their_order():
     assert [face.box[0] for face in found] == [10.0, 40.0]
 
 
-def test_of_200_faces_the_largest_100_are_shown(shared, monkeypatch, astronaut, tmp_path):
+def test_of_200_faces_the_largest_100_are_shown(shared, tiny_checkpoint, monkeypatch, astronaut, tmp_path):
     monkeypatch.setenv("GREFEL_YUNET", str(shared / "models" / "face_detection_yunet.onnx"))
     portrait = astronaut.crop((140, 0, 300, 160)).resize((100, 100))
     crowd = Image.new("RGB", (2000, 1000))
     for index in range(200):
         crowd.paste(portrait, (index % 20 * 100, index // 20 * 100))
     crowd.save(tmp_path / "crowd.png")
-    predictor = FacialExpressionPredictor.from_pretrained(detector="yunet")
+    predictor = FacialExpressionPredictor.from_pretrained(tiny_checkpoint, detector="yunet")
     assert len(predictor.detector.detect(crowd)) == 200
     predictor.detector = LargestFaces(predictor.detector)
     photo_html, faces_html = PhotoHandlers(predictor).draw(str(tmp_path / "crowd.png"))

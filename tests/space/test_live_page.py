@@ -47,6 +47,7 @@ def test_words_stand_over_the_moving_picture_and_stop_means_stop(live):
     box = live.locator("#gf-camera .gf-box")
     box.wait_for()
     assert box.inner_text() == "happiness"
+    live.locator(".gf-live-words[role=status]").filter(has_text="happiness").wait_for()  # for those who hear the page
     edges, picture = box.bounding_box(), live.locator("#gf-camera video").bounding_box()
     assert picture["x"] < edges["x"] and edges["x"] + edges["width"] < picture["x"] + picture["width"]
     assert live.locator("#gf-camera button").inner_text() == "Stop the camera"

@@ -3,24 +3,24 @@ Fifty visitors at once. Not in the usual run:
 
     make test ARGS="-m slow tests/space/test_load.py -s"
 
-prints how many were answered or refused, how long they waited, and the memory before and after.
+prints how many were answered or refused, how long they waited, and the memory before and after. More visitors, of
+other kinds, and thousands of photos: tests/benchmarks/benchmark_load.py.
 """
 
 import statistics
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 
 from space.limits import QUEUE_SIZE
 from tests.helpers.page_driver import offline_environment, running_app
+from tests.helpers.visitors import MOST_SECONDS, megabytes, outcome, photo_visitor, process_of
 
 VISITORS = 50
 ROUNDS = 2
-MOST_SECONDS = 240  # for a round, so that nothing hangs unseen
 pytestmark = pytest.mark.slow
 
 
@@ -28,13 +28,13 @@ def test_fifty_visitors_are_answered_queued_or_refused(astronaut_file, tmp_path)
     environment = offline_environment(GRADIO_TEMP_DIR=str(tmp_path / "uploads"))
     with running_app("--detector", "hog", log=tmp_path / "app.log", environment=environment) as url:
         process = process_of(url)
-        visit(url, astronaut_file)
+        outcome(photo_visitor, url, astronaut_file)
         before = megabytes(process)
         levels = []
         for number in range(ROUNDS):
             begun = time.monotonic()
             with ThreadPoolExecutor(VISITORS) as pool:
-                outcomes = list(pool.map(lambda _: visit(url, astronaut_file), range(VISITORS)))
+                outcomes = list(pool.map(lambda _: outcome(photo_visitor, url, astronaut_file), range(VISITORS)))
             seconds = [wait for _, wait in outcomes]
             kinds = Counter(kind for kind, _ in outcomes)
             time.sleep(5)
@@ -62,33 +62,3 @@ def test_more_visitors_than_the_queue_holds_are_told(tiny_app, astronaut_file):
         print(f"\n{len(answers)} requests: {len(refused)} refused, {refused[0].text if refused else ''}")
         assert refused and all("queue" in answer.text.lower() for answer in refused)
         assert client.get(tiny_app.url).status_code == 200
-
-
-def visit(url: str, photo: Path) -> tuple[str, float]:
-    """One visitor: uploads, asks, waits. What became of it, and after how many seconds."""
-    begun = time.monotonic()
-    with httpx.Client(timeout=MOST_SECONDS) as client:
-        with photo.open("rb") as content:
-            path = client.post(f"{url}gradio_api/upload", files={"files": (photo.name, content)}).json()[0]
-        call = client.post(f"{url}gradio_api/call/predict", json={"data": [{"path": path}]})
-        if call.status_code != 200:
-            return "refused", time.monotonic() - begun
-        answer = client.get(f"{url}gradio_api/call/predict/{call.json()['event_id']}").text
-    kind = "answered" if "event: complete" in answer and '"corrected"' in answer else f"failed: {answer[:100]}"
-    return kind, time.monotonic() - begun
-
-
-def process_of(url: str) -> int:
-    """The id of the app's process, by its --port."""
-    port = url.rstrip("/").rpartition(":")[2].encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        words = (folder / "cmdline").read_bytes().split(b"\0")
-        if b"app.py" in words and port in words:
-            return int(folder.name)
-    raise RuntimeError(f"no app.py runs on port {port.decode()}")
-
-
-def megabytes(process: int) -> float:
-    """Resident memory."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 from PIL import Image
 
+from space import limits
 from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera, upload
 from tests.helpers.photos_of_faces import mosaic
 from tests.helpers.video_clips import scene, write_clip
@@ -166,7 +167,7 @@ def test_live_frames_are_analysed_without_being_kept(page, uploads):
 
 
 def csv_rows(page) -> list[str]:
-    link = page.locator("#gf-many-view .gf-download[href^=data]")
+    link = page.locator("#gf-many-view [download='faces.csv'][href^=data]")
     link.wait_for()
     return unquote(link.get_attribute("href").partition(",")[2]).strip().splitlines()
 
@@ -201,6 +202,43 @@ def test_a_removed_file_takes_its_own_card_with_it(page, astronaut_file, two_fac
     page.locator(".gf-box[data-face='2']").wait_for()  # not the other photo
 
 
+def test_cards_are_put_in_order_and_show_whole_photos(page, astronaut, two_faces, tmp_path):
+    blurred = tmp_path / "blurred.png"
+    astronaut.resize((170, 170)).resize(astronaut.size).save(blurred)
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(two_faces), str(blurred)])
+    cards = page.locator(".gf-many-photo")
+    page.locator("#gf-many-summary span").first.wait_for()
+    # As uploaded first; by certainty afterwards, whatever the weights are; and back.
+    page.evaluate("() => { document.querySelector('[data-number=\"1\"]').dataset.confidence = -1; }")
+    assert cards.evaluate_all("all => all.map(card => card.dataset.number)") == ["0", "1"]
+    page.locator("#gf-many-order").select_option("confidence")
+    assert cards.evaluate_all("all => all.map(card => card.dataset.number)") == ["1", "0"]
+    page.locator("#gf-many-order").select_option("number")
+    assert cards.evaluate_all("all => all.map(card => card.dataset.number)") == ["0", "1"]
+    wide = cards.first.locator("img")
+    assert wide.evaluate("e => e.naturalWidth / e.naturalHeight") == pytest.approx(2, abs=0.05)
+    assert wide.evaluate("e => getComputedStyle(e).objectFit") == "contain"
+
+
+def test_a_face_more_costs_the_browser_little(page, astronaut, two_faces, tmp_path):
+    six = tmp_path / "six.png"
+    mosaic([astronaut] * 6, columns=3).save(six)
+    nodes = []
+    for file, last in ((two_faces, 2), (six, 6)):
+        upload(page, file)
+        page.locator(f".gf-box[data-face='{last}']").wait_for()
+        nodes.append(page.evaluate("() => document.querySelectorAll('*').length"))
+    assert nodes[1] - nodes[0] < 4 * 20  # a panel with all its figures has hundreds
+
+
+def test_a_photo_over_the_limit_is_told_the_limit_of_photos(page, astronaut_file, tmp_path):
+    file = tmp_path / "large.png"
+    file.write_bytes(astronaut_file.read_bytes() + bytes(int(1e6 * limits.MAX_PHOTO_MB)))
+    upload(page, file)
+    page.locator("#gf-faces .gf-problem").filter(has_text=f"the limit is {limits.MAX_PHOTO_MB} MB").wait_for()
+
+
 def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20 + index, size=(300, 120)) for index in range(15)])
     start_video(page, clip)
@@ -208,7 +246,7 @@ def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
     assert page.locator("#gf-video-view .gf-person").count() == 1
     assert "Person 1" in page.locator("#gf-video-view").inner_text()
     page.wait_for_function("() => document.querySelector('#gf-clip video')?.videoWidth === 300")
-    csv = base64.b64decode(page.locator("#gf-video-view .gf-download").get_attribute("href").partition(",")[2])
+    csv = base64.b64decode(page.locator("#gf-video-view [download$=csv]").get_attribute("href").partition(",")[2])
     assert csv.startswith(b"frame,time,person,")
     plot = page.locator("#gf-video-view .gf-plot svg")
     plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
@@ -249,6 +287,15 @@ def start_video(page, clip) -> None:
     page.locator("#gf-video-upload input[type=file]").set_input_files(str(clip))
     page.locator("#gf-video-upload video").wait_for(state="attached")
     page.locator("#gf-video-start").click()
+
+
+def test_about_is_of_the_model_that_runs(chromium, tiny_app):
+    tab = open_page(chromium, tiny_app.url)
+    open_tab(tab, "About")
+    text = tab.locator(".gf-about").inner_text()
+    assert "On this page: the model checkpoint" in text  # a folder's name, and not where it lies
+    assert "bundled" not in text and "grefel-small" not in text
+    tab.context.close()
 
 
 def test_about_shows_what_was_measured_and_how_to_use_it(page, address):

@@ -87,7 +87,7 @@ def hostile_views() -> dict[str, str]:
     return {
         "empty": empty_view(MARKUP),
         "problem": refuse(SCRIPT, SCRIPT).view(),
-        "panel": unescape(faces_view(result).partition("<template")[2].partition(">")[2].partition("</template")[0]),
+        "panel": unescape(faces_view(result).partition("<pre")[2].partition(">")[2].partition("</pre")[0]),
         "photo": photo_view(picture, result),
         "faces": faces_view(result),
         "live": frame_view(MARKUP, (200, 100), {1: shown}, {1: ([-0.5, 0.0], [shown.corrected] * 2)}, -1.0, 1.0),

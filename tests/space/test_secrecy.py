@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from space.tabs.photo.tab import EXAMPLE
+from space.tabs.photo.examples import EXAMPLE
 from tests.helpers.page_driver import ROOT
 from tests.helpers.tiny import FILE_DATA, tiny_endpoint
 from tests.helpers.video_clips import scene, write_clip

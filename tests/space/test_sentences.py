@@ -9,9 +9,10 @@ from grefel_hf.comparison import compare_balancing
 from grefel_hf.reliability import AccuracyMap, Reliability
 from grefel_hf.results import FacePrediction
 from space import sentences as wording
-from space.measured import coverage_at, load_evaluation
+from space.measured import coverage_at, coverage_by_strictness, load_evaluation
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.face_examples import LABELS, anchors_near, confidence, distribution, face, photo
+from tests.helpers.reliability_examples import reliability
 
 
 def plain(text: str) -> str:
@@ -209,6 +210,25 @@ def test_the_warning_says_what_the_threshold_means_on_validation_data():
 def test_no_coverage_is_made_up(threshold):
     assert coverage_at(EVALUATION, threshold) is None
     assert coverage_at({}, threshold) is None
+
+
+def test_coverage_is_what_was_measured_or_follows_from_the_confidence():
+    row = {"right_in_100": 90, "coverage": 0.5, "accuracy": 0.95}
+    measured = EVALUATION | {"certainty": {"answer_only": [row]}}
+    assert coverage_by_strictness(measured, None) == {90: (0.5, 0.95)}
+    assert coverage_by_strictness(EVALUATION, None) == coverage_by_strictness({}, reliability()) == {}
+    rows = [{"threshold": c, "coverage": 1 - c, "accuracy": 0.5 + c / 2} for c in (0.0, 0.5, 1.0)]
+    found = coverage_by_strictness({"plain": {"corrected": {"confidence_thresholds": rows}}}, reliability())
+    # Of confidence 0.5 the share 0.65 was right, of 0.8 and more 0.9, and never more.
+    assert found[65] == (pytest.approx(0.5, abs=0.01), pytest.approx(0.75, abs=0.01))
+    assert max(found) == 90 and found[90][0] == pytest.approx(0.2, abs=0.01)
+
+
+def test_what_it_costs_to_ask_for_more_is_said():
+    assert wording.strictness_sentence((0.5, 0.95)).replace("\u00a0", " ") == (
+        "50 % of the validation faces would be answered, 95 % of them rightly."
+    )
+    assert "not measured" in wording.strictness_sentence(None)
 
 
 def test_evaluation_is_read_where_it_can_be(tmp_path):

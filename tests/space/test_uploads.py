@@ -8,6 +8,7 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image, ImageOps
 
+from grefel_hf.faces.photos import decodable_formats
 from tests.helpers.tiny import tiny_endpoint
 
 
@@ -32,7 +33,9 @@ def answer(app, file) -> tuple[str, str]:
     return tiny_endpoint(app, "predict", [{"path": app.upload(file)}])
 
 
-@pytest.mark.parametrize("kind", ["grey", "16 bit", "palette", "cmyk", "transparent", "animated", "rotated by EXIF"])
+@pytest.mark.parametrize(
+    "kind", ["grey", "16 bit", "palette", "cmyk", "transparent", "animated", "phone", "rotated by EXIF"]
+)
 def test_unusual_photos_are_read(tiny_app, astronaut, tmp_path, kind):
     file = tmp_path / "photo.png"
     if kind == "grey":
@@ -45,6 +48,9 @@ def test_unusual_photos_are_read(tiny_app, astronaut, tmp_path, kind):
         file = saved(astronaut.convert("CMYK"), tmp_path / "photo.jpg")
     elif kind == "transparent":
         file = saved(astronaut.convert("RGBA"), tmp_path / "photo.webp")
+    elif kind == "phone":
+        decodable_formats()  # registers HEIF
+        file = saved(astronaut, tmp_path / "photo.heic")
     elif kind == "animated":
         frames = [astronaut, ImageOps.mirror(astronaut)]
         file = saved(frames[0], tmp_path / "photo.gif", save_all=True, append_images=frames[1:])

@@ -1,13 +1,18 @@
 """train/ablations.py: which arms there are, and the tables that real, tiny runs make."""
 
+import contextlib
+import io
 import json
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 import ablations
 from grefel_hf import GReFELConfig
-from tests.helpers.training_runs import log_entries, run, write_faces, write_recipe
+from tests.helpers.launch import run
+from tests.helpers.training_runs import log_entries, write_faces, write_recipe
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +23,21 @@ def noise(tmp_path_factory):
     recipe = write_recipe(folder / "tiny.yaml", num_train_epochs=1, checkpointing_steps="epoch")
     out = folder / "out"
     words = ["--config", recipe, "--train_dir", train, "--validation_dir", validation, "--output_dir", out]
-    first = run("train/ablations.py", *words, "--tables", "noise")
-    assert first.returncode == 0, first.stderr
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/all_results.json")}
-    again = run("train/ablations.py", *words, "--tables", "noise")
-    assert again.returncode == 0, again.stderr
+    words = [*map(str, words), "--tables", "noise"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablations, "subprocess", SimpleNamespace(run=run_launched))
+        ablations.main(*ablations.parse_args(words))
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/all_results.json")}
+        with contextlib.redirect_stdout(io.StringIO()) as again:
+            ablations.main(*ablations.parse_args(words))
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("*/*/all_results.json")}, "trained again"
-    return out, again.stdout
+    return out, again.getvalue()
+
+
+def run_launched(command):
+    """What `accelerate launch` starts, in a fork."""
+    assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
+    return run(*command[3:])
 
 
 def test_runs_differ_by_the_arms_flags(noise):

@@ -17,9 +17,9 @@ from grefel_train.data.adapters.ferplus import EMOTIONS
 from grefel_train.evaluation.collect import EvaluationFaces
 from grefel_train.evaluation.corruptions import CORRUPTIONS
 from tests.helpers.ferplus_files import write_ferplus
+from tests.helpers.launch import run
 from tests.helpers.page_driver import browser, find_chromium
 from tests.helpers.tiny import LABELS, tiny_config
-from tests.helpers.training_runs import run
 
 SIZE = {"height": 64, "width": 64}
 
@@ -151,7 +151,7 @@ def test_number_of_processes_does_not_matter(model, ferplus, reference, tmp_path
     file = tmp_path / "metrics.json"
     options = ["--resamples", 30, "--batch_size", 4, "--output", file, "--dataloader_num_workers", 0]
     words = ["train/evaluate.py", "--model", model, "--dataset_dir", ferplus, *options]
-    done = run(*words, processes=2, OMP_NUM_THREADS="1")
+    done = run(*words, processes=2)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("45 images") == 1  # the helper process is silent
     other = json.loads(file.read_text())

@@ -59,7 +59,7 @@ def test_votes_of_ferplus_that_name_no_emotion_are_crops_that_nobody_can_read(tm
     ("words", "message"),
     [
         ((), "--calibration_fraction must be that of the training run"),
-        (("--calibration_fraction", 0.05), "3 images were kept out of training: there have to be 4"),
+        (("--calibration_fraction", 0.05), "3 images were kept out of training: there have to be 8"),
     ],
 )
 def test_too_little_is_refused_in_a_sentence(checkpoint, tmp_path, words, message):

@@ -1,6 +1,7 @@
-"""What is ready to launch with: accelerate reads its configurations, the SLURM script stops and requeues."""
+"""What is ready to launch with: accelerate reads its configurations, the SLURM script stops and requeues, the image."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import SHARDED
+from tests.helpers.launch import SHARDED
 
 LAUNCH = REPOSITORY / "train" / "launch"
 
@@ -62,6 +63,20 @@ def test_the_slurm_script_saves_and_requeues_before_its_time_is_over(tmp_path):
     assert said[0] == "show hostnames node[1-2]" and said[2:] == ["saved", "requeue 7"]
     assert "--machine_rank 0 --main_process_ip node1 train/train.py --train_dir my faces" in said[1]
     assert said[1].endswith("--resume_from_checkpoint latest")
+
+
+def lines(name: str) -> list[str]:
+    """Of a file of the repository, without comments."""
+    return [line for line in (REPOSITORY / name).read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_has_what_the_page_needs_and_nothing_that_git_ignores():
+    ignored = {line.strip("*/") for line in lines(".dockerignore")}
+    assert {line.strip("*/") for line in lines(".gitignore")} <= ignored
+    assert not ignored & {"app.py", "grefel_hf", "space", "requirements.txt", "docs", "train"}
+    assert re.findall(r"^COPY (?:--\S+ )?(\S+) ", "\n".join(lines("Dockerfile")), re.M) == ["requirements.txt", "."]
+    # pip finds no file but this one, and of it every version is pinned.
+    assert all("==" in line for line in lines("requirements.txt"))
 
 
 def test_the_image_serves_the_page():

@@ -8,12 +8,19 @@ import pytest
 import yaml
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import log_entries, run, write_faces
+from tests.helpers.launch import run
+from tests.helpers.training_runs import log_entries, write_faces
 
 RECIPE = REPOSITORY / "train/configs/grefel-small-mobilenet-v1.yaml"
 TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
 TINY |= dict(
-    mobilenet_width=0.125, hidden_size=32, intermediate_size=64, num_attention_heads=4, fusion_channels=[8, 8, 16]
+    mobilenet_width=0.125,
+    hidden_size=32,
+    intermediate_size=64,
+    num_attention_heads=4,
+    fusion_channels=[8, 8, 16],
+    mobilefacenet_channels=[8, 16, 32],
+    mobilefacenet_depths=[2, 2, 1],
 )
 
 STAND_IN = """#!/bin/sh
@@ -24,7 +31,7 @@ for flag; do
     [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
     [ "$before" != --output_dir ] || { mkdir -p "$flag/best"; touch "$flag/all_results.json" "$flag/landmarks.json" \\
         "$flag/landmarks.safetensors"; }
-    [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
+    [ "$1 $before" != "train/fit_explanation.py --model" ] || touch "$flag/explanation.json"
     before=$flag
 done
 """
@@ -57,7 +64,8 @@ def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
     before = ["prepare_backbone", "prepare_backbone", "-m", "train_landmarks", "train"]
     assert code and scripts(commands) == before
     code, commands = make_weights("FERPLUS")
-    assert code == 0 and scripts(commands) == ["train", "calibrate", "fit_reliability", "evaluate", "write_card"]
+    assert code == 0 and scripts(commands)[:4] == ["train", "calibrate", "fit_reliability", "fit_explanation"]
+    assert scripts(commands)[4:] == ["evaluate", "write_card"]
     assert "--resume_from_checkpoint latest" in commands[0]
     assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
 
@@ -70,8 +78,8 @@ def test_flags_go_to_the_training_alone(make_weights):
 def test_every_stage_keeps_the_same_images_out_of_training():
     recipe = yaml.safe_load(RECIPE.read_text())
     fraction = f"--calibration_fraction {recipe['calibration_fraction']}"
-    script = (REPOSITORY / "train/make_weights.sh").read_text()  # calibrate.py and fit_reliability.py
-    assert script.count(fraction) == 2 and recipe["keep"] == "last"
+    script = (REPOSITORY / "train/make_weights.sh").read_text()  # calibrate.py and what is fitted after it
+    assert script.count(fraction) == 3 and recipe["keep"] == "last"
 
 
 def test_without_a_folder_nothing_runs(make_weights):
@@ -88,7 +96,7 @@ def test_the_recipe_trains_on_a_tiny_network(tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     faces, out = write_faces(tmp_path / "faces", 60), tmp_path / "out"
     words = ["--config", tmp_path / "recipe.yaml", "--train_dir", faces, "--validation_fraction", 0.2]
-    done = run("train/train.py", *words, "--output_dir", out, processes=1)
+    done = run("train/train.py", *words, "--output_dir", out)
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "best_metrics.json").read_text())["epoch"] == 2
     config = json.loads((out / "best" / "config.json").read_text())

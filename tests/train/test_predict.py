@@ -1,10 +1,6 @@
 """train/predict.py: any number of processes, killed or not, gives the same rows."""
 
-import subprocess
-import time
-
 import datasets
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,12 +10,30 @@ from PIL import Image
 import predict
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_train.data.dataset import FaceDataset, normalize
-from tests.helpers import REPOSITORY
+from tests.helpers.launch import run
 from tests.helpers.tiny import LABELS, tiny_config
-from tests.helpers.training_runs import command, environment, run, write_faces
+from tests.helpers.training_runs import write_faces
 
-ROWS = 230
+ROWS = 62
 FLAGS = ["--rows_per_part", 6, "--batch_size", 4, "--embeddings", "--on_bad_image", "skip"]
+# A process that is killed while it writes its third part.
+KILLED = """
+import os, signal, sys
+import predict
+from pyarrow import parquet
+
+write_table, begun = parquet.write_table, []
+
+def write_or_die(table, file):
+    begun.append(file)
+    if len(begun) == 3:
+        file.write_bytes(b"half a par")
+        os.kill(os.getpid(), signal.SIGKILL)
+    write_table(table, file)
+
+parquet.write_table = write_or_die
+predict.main(predict.parse_args(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +44,7 @@ def folder(tmp_path_factory):
     GReFELForImageClassification(tiny_config()).save_pretrained(folder / "model")
     GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder / "model")
     write_faces(folder / "faces", ROWS, classes=("all",))
-    (folder / "faces" / "all" / "99.png").write_bytes(b"no picture")
+    (folder / "faces" / "all" / "9.png").write_bytes(b"no picture")
     return folder
 
 
@@ -56,7 +70,7 @@ def test_every_image_has_one_row(one):
     assert one["row"].to_pylist() == list(range(ROWS))
     errors = [error for error in one["error"].to_pylist() if error]
     (bad,) = [row for row in one.to_pylist() if row["error"]]
-    assert len(errors) == 1 and bad["image"].endswith("99.png") and bad["label"] is None
+    assert len(errors) == 1 and bad["image"].endswith("/9.png") and bad["label"] is None
     assert set(one["label"].to_pylist()) <= {*LABELS, None}
 
 
@@ -78,17 +92,9 @@ def test_the_rows_are_what_evaluation_computes(one, folder):
 
 def test_two_processes_killed_and_started_again_write_the_same(one, folder):
     out = folder / "two"
-    process = subprocess.Popen(
-        command(*words(folder, out), processes=2), cwd=REPOSITORY, env=environment(), stderr=subprocess.DEVNULL
-    )
-    while not list(out.glob("part-*")):
-        assert process.poll() is None
-        time.sleep(0.005)
-    for killed in (*psutil.Process(process.pid).children(recursive=True), process):
-        killed.kill()
-    process.wait()
+    run("-c", KILLED, *words(folder, out)[1:], processes=2)
     parts = sorted(out.glob("part-*"))
-    assert 1 <= len(parts) < len(list((folder / "one").glob("part-*")))
+    assert 2 <= len(parts) <= 4 < len(list((folder / "one").glob("part-*"))) and list(out.glob(".*"))
     before = {part: part.stat().st_mtime_ns for part in parts}
     done = run(*words(folder, out), processes=2)
     assert done.returncode == 0, done.stderr
@@ -144,8 +150,8 @@ def test_photos_give_a_row_for_each_face(folder, astronaut, tmp_path, monkeypatc
 
 def test_a_bad_image_ends_the_run_by_name_and_may_then_be_skipped(one, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
-    flags = list(map(str, words(folder, tmp_path / "out", "--rows_per_part", 100)[1:]))
-    with pytest.raises(SystemExit, match="Stopped: Cannot read .*99.png .*--on_bad_image skip.* goes on from here"):
+    flags = list(map(str, words(folder, tmp_path / "out", "--rows_per_part", 25)[1:]))
+    with pytest.raises(SystemExit, match="Stopped: Cannot read .*/9.png .*--on_bad_image skip.* goes on from here"):
         predict.main(predict.parse_args([*flags, "--on_bad_image", "error"]))
     assert len(list((tmp_path / "out").glob("part-*"))) == 2
     with pytest.raises(SystemExit):

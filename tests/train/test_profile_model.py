@@ -54,16 +54,16 @@ def test_macs_of_attention_by_hand(attention):
     model = GReFELForImageClassification(tiny_config())
     model.set_attn_implementation(attention)
     parts = profile(model)["parts"]
-    fusion = 2 * 9 * 512 * 256 * 2**2  # both maps of 512 channels to 256
-    fusion += 9 * 512 * 256 * (4**2 - 2**2)  # the image's is not halved yet
-    for channels, side in ((64, 8), (128, 4), (256, 2)):
+    fusion = 2 * 9 * 32 * 24 * 2**2  # both maps of 32 channels to 24
+    fusion += 9 * 32 * 24 * (4**2 - 2**2)  # the image's is not halved yet
+    for channels, side in ((8, 8), (16, 4), (24, 2)):
         cells = side**2
         fusion += 9 * channels**2 * cells  # the halving convolution
         fusion += (4 + 8) * channels**2 * cells + 2 * cells**2 * channels  # layers of attention and MLP, products
     assert parts["fusion"]["macs"] == fusion
 
     tokens, size = 1 + 3 * 2 * 2, 32
-    embeddings = 9 * 64 * size * 4**2 + 9 * size**2 * 2**2 + 9 * 128 * size * 2**2 + 256 * size * 2**2
+    embeddings = 9 * 8 * size * 4**2 + 9 * size**2 * 2**2 + 9 * 16 * size * 2**2 + 24 * size * 2**2
     layer = 4 * size**2 * tokens + 2 * size * 64 * tokens + 2 * tokens**2 * size
     assert parts["ViT"]["macs"] == embeddings + 2 * layer + 2 * size**2
 

@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from tests.helpers.ferplus_files import write_ferplus
 from tests.helpers.hub_server import WRITE_TOKEN, running_hub
-from tests.helpers.training_runs import log_entries, run, write_faces, write_recipe
+from tests.helpers.launch import launch, run
+from tests.helpers.training_runs import log_entries, write_faces, write_recipe
 from train import parse_args
 
 
@@ -35,7 +36,7 @@ def trained(ferplus, recipe, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     flags = ["--seed", 3, "--report_to", "tensorboard", "--do_grayscale", "--hub_token", "hf_secret"]
     words = ["train/train.py", "--config", recipe, "--dataset_dir", ferplus, "--output_dir", out, *flags]
-    done = run(*words, processes=1)
+    done = launch(*words)
     assert done.returncode == 0, done.stderr
     return out
 

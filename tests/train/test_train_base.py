@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from grefel_hf import GReFELConfig
 from tests.helpers import reference_layouts as published
-from tests.helpers.launch import run as run_script
-from tests.helpers.training_runs import run, write_faces
+from tests.helpers.launch import run
+from tests.helpers.training_runs import write_faces
 
 STEPS = 2
 LEARNING_RATE = 3e-4
@@ -27,7 +27,7 @@ def converted(tmp_path_factory):
         "landmark_backbone": published.random_mobilefacenet(),
     }.items():
         torch.save(state, folder / f"{name}.pth")
-        done = run_script("train/convert_checkpoint.py", folder / f"{name}.pth", "--output_dir", folder / name)
+        done = run("train/convert_checkpoint.py", folder / f"{name}.pth", "--output_dir", folder / name)
         assert done.returncode == 0, done.stderr
         files[name] = folder / name / f"{name}.safetensors"
     return files
@@ -41,7 +41,6 @@ def test_base_trains_from_converted_backbones(converted, tmp_path):
         *["--train_dir", write_faces(tmp_path / "faces", 6), "--validation_dir", tmp_path / "faces"],
         *["--per_device_train_batch_size", 2, "--per_device_eval_batch_size", 2, "--dataloader_num_workers", 0],
         *["--max_train_steps", STEPS, "--learning_rate", LEARNING_RATE, "--logging_steps", 1],
-        processes=1,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     losses = [entry["loss"] for entry in map(json.loads, (output / "training_log.jsonl").open()) if "loss" in entry]

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.helpers.training_runs import run_program, write_faces, write_recipe
+from tests.helpers.launch import run
+from tests.helpers.training_runs import write_faces, write_recipe
 
 # One process for all cases, as each start takes seconds.
 PROGRAM = """
@@ -55,7 +56,8 @@ def endings(tmp_path_factory):
         "nan": words("nan", "--learning_rate", 1e30, *diverging),
         "weights": words("weights", "--learning_rate", 2e37, "--checkpointing_steps", 1, *diverging),
     }
-    done = run_program(PROGRAM, cases)
+    done = run("-c", PROGRAM, json.dumps(cases))
+    assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 

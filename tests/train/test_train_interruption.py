@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import command, environment, log_entries, run_program, write_faces, write_recipe
+from tests.helpers.launch import environment, launch_command, run
+from tests.helpers.training_runs import log_entries, write_faces, write_recipe
 
 # Each case is a run in this process, to which a signal is sent after a log entry; one process, as a start takes long.
 PROGRAM = """
@@ -60,7 +61,8 @@ def runs(tmp_path_factory):
         {"words": again, "at": ["train", 7], "signal": signal.SIGINT},
         {"words": again},
     ]
-    done = run_program(PROGRAM, cases)
+    done = run("-c", PROGRAM, json.dumps(cases))
+    assert done.returncode == 0, done.stderr
     return whole, stopped, json.loads(done.stdout.splitlines()[-1]), done.stderr.split("-----")
 
 
@@ -91,9 +93,7 @@ def test_the_end_of_the_launcher_is_the_trainers_too(tmp_path):
     words = ["train/train.py", "--config", recipe, "--train_dir", write_faces(tmp_path / "faces", 60)]
     words += ["--output_dir", tmp_path / "out"]
     with (tmp_path / "said").open("w") as said:
-        launcher = subprocess.Popen(
-            command(*words, processes=1), cwd=REPOSITORY, env=environment(), stdout=said, stderr=said
-        )
+        launcher = subprocess.Popen(launch_command(*words), cwd=REPOSITORY, env=environment(), stdout=said, stderr=said)
         log = tmp_path / "out" / "training_log.jsonl"
         while launcher.poll() is None and not (log.exists() and log.stat().st_size):
             time.sleep(0.05)

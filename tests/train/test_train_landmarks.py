@@ -11,7 +11,7 @@ from grefel_hf.model.backbone_mobilefacenet import MobileFaceNet
 from grefel_train.landmarks.metrics import expression_measures, landmark_report, normalized_errors
 from grefel_train.landmarks.teacher import MESH_TO_IBUG, MIRROR, LandmarkTeacher, eye_distance, mirror_points
 from tests.helpers.ferplus_files import write_ferplus
-from tests.helpers.launch import LAUNCH, run
+from tests.helpers.launch import run
 from train_landmarks import landmark_loss, random_light, random_warp, sure
 
 
@@ -101,7 +101,7 @@ def test_the_script_learns_from_a_teachers_answers(tmp_path):
     save_file(MobileFaceNet().state_dict(), tmp_path / "backbone.safetensors")
     common = ["--dataset_dir", tmp_path, "--backbone", tmp_path / "backbone.safetensors", "--output_dir", tmp_path]
     flags = ["--image_size", 64, "--backbone_size", 32, "--num_train_epochs", 1, "--per_device_train_batch_size", 8]
-    done = run(*LAUNCH, "train/train_landmarks.py", *common, *flags)
+    done = run("train/train_landmarks.py", *common, *flags)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "landmarks.json").read_text())
     assert report["faces"]["train"] == {"all": 24, "teacher_sure": 20} and report["samples"] == 20

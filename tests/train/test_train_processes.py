@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.helpers.training_runs import log_entries, run, write_faces, write_recipe
+from tests.helpers import launch
+from tests.helpers.training_runs import log_entries, write_faces, write_recipe
 
 STEPS = 4
 
@@ -39,21 +40,23 @@ def recipes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one(recipes):
-    return launch(recipes, "one", processes=1)
+    return train(recipes, "one", processes=1)
 
 
 @pytest.fixture(scope="module", params=["replicated", "sharded"])
 def two(recipes, request):
-    return launch(recipes, request.param, processes=2, sharded=request.param == "sharded")
+    return train(recipes, request.param, processes=2, sharded=request.param == "sharded")
 
 
-def launch(recipes, name: str, processes: int, sharded: bool = False, resume: bool = False) -> Path:
+def train(recipes, name: str, processes: int, sharded: bool = False, resume: bool = False) -> Path:
     folder, words = recipes
     out = folder / name
     flags = ["--resume_from_checkpoint", "latest"] if resume else []
-    # accelerate never shards on a CPU by itself.
-    script = ["tests/helpers/fsdp_on_cpu.py", "train/train.py"] if sharded else ["train/train.py"]
-    done = run(*script, *words[processes], "--output_dir", out, *flags, processes=processes, sharded=sharded)
+    words = ["train/train.py", *words[processes], "--output_dir", out, *flags]
+    if sharded:  # accelerate never shards on a CPU by itself
+        done = launch.launch("tests/helpers/fsdp_on_cpu.py", *words, processes=processes, sharded=True)
+    else:
+        done = launch.run(*words, processes=processes)
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "all_results.json").read_text())["processes"] == processes
     return out
@@ -90,7 +93,7 @@ def test_shards_resume(recipes, two):
     before = log_entries(two)
     assert len(list((two / f"checkpoint-{STEPS}").glob("**/*.distcp"))) > 1, "the checkpoint is not in shards"
     shutil.rmtree(two / f"checkpoint-{STEPS}")
-    launch(recipes, "sharded", processes=2, sharded=True, resume=True)
+    train(recipes, "sharded", processes=2, sharded=True, resume=True)
     again = log_entries(two)  # what the lost checkpoint had seen was cut off the log
     assert [entry["step"] for entry in again] == list(range(1, STEPS + 1))
     assert again[: STEPS // 2] == before[: STEPS // 2] and again[STEPS // 2 :] != before[STEPS // 2 :]  # other times

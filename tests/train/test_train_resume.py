@@ -1,21 +1,44 @@
 """Runs that are killed, resumed, damaged or mixed up, launched as a user launches them."""
 
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.helpers import REPOSITORY
-from tests.helpers.training_runs import command, environment, log_entries, run, write_faces, write_recipe
+from tests.helpers.launch import run
+from tests.helpers.training_runs import log_entries, write_faces, write_recipe
 
 KILLED_AT = random.Random(7).randrange(8, 12)  # optimiser steps, of 12
+# A run that is killed, with its data loading worker: while it writes the checkpoint of a step, or after its log entry.
+KILLED = """
+import os, signal, sys
+import train
+from grefel_train.run import checkpoints
+from grefel_train.run.log import TrainingLog
+
+_, what, step, *words = sys.argv
+describe, write = checkpoints.describe, TrainingLog.write
+
+def die():
+    os.killpg(0, signal.SIGKILL)
+
+def describe_and_die(path):
+    if (what, path.parent.name) == ("checkpoint", f"checkpoint-{step}.partial"):
+        die()
+    return describe(path)
+
+def write_and_die(log, group, epoch, at, figures):
+    write(log, group, epoch, at, figures)
+    if (what, str(at)) == ("log", step):
+        die()
+
+checkpoints.describe, TrainingLog.write = describe_and_die, write_and_die
+train.main(train.parse_args(words))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +63,9 @@ def words(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uninterrupted(words, tmp_path_factory):
+    """Its sets of names have another order than those of the others."""
     out = tmp_path_factory.mktemp("uninterrupted")
-    done = run(*words, "--output_dir", out)
+    done = run(*words, "--output_dir", out, PYTHONHASHSEED="1")
     assert done.returncode == 0, done.stderr
     return out
 
@@ -51,34 +75,12 @@ def resumed(words, tmp_path_factory):
     """Killed while it writes its second checkpoint, killed again after some step, and resumed each time."""
     out = tmp_path_factory.mktemp("resumed")
     words = [*words, "--output_dir", out, "--resume_from_checkpoint", "latest"]
-    kill_when(words, lambda: (out / "checkpoint-6.partial").exists())
-    kill_when(words, lambda: any(entry["step"] == KILLED_AT for entry in whole_log_entries(out)))
+    for place in (("checkpoint", 6), ("log", KILLED_AT)):
+        assert run("-c", KILLED, *place, *words[1:]).returncode == -signal.SIGKILL
+    assert (out / "checkpoint-6").exists() and not (out / "checkpoint-12").exists()
     done = run(*words)
     assert done.returncode == 0, done.stderr
     return out
-
-
-def kill_when(words, condition):
-    process = subprocess.Popen(
-        command(*words),
-        cwd=REPOSITORY,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while process.poll() is None and not condition():
-        time.sleep(0.001)
-    assert process.returncode is None, "the run ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)  # with its data loading worker
-    process.wait()
-
-
-def whole_log_entries(out):
-    file = out / "training_log.jsonl"
-    return (
-        [json.loads(line) for line in file.read_text().splitlines(True) if line.endswith("\n")] if file.exists() else []
-    )
 
 
 def without_time(entries):

@@ -8,7 +8,8 @@ from PIL import Image
 from grefel_hf.results import PhotoPrediction
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
-from grefel_hf.video.reader import VideoError, VideoReader, oriented
+from grefel_hf.video.decoder import VideoError, oriented
+from grefel_hf.video.reader import VideoReader
 from tests.helpers.video_clips import write_clip, write_sound
 
 COLOURS = np.array([[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]], np.uint8)
@@ -130,7 +131,10 @@ def test_moving_pictures_are_videos(tmp_path, suffix):
     frames = [quadrants().transpose(Image.Transpose.FLIP_TOP_BOTTOM), quadrants(), Image.new("RGB", (64, 32))]
     frames[0].save(path, suffix, save_all=True, append_images=frames[1:], duration=[100, 300, 100])
     with VideoReader(path) as video:
-        read = list(video.frames())
+        read = []
+        for frame in video.frames():
+            frame.hold()
+            read.append(frame)
         assert video.size == (64, 32) and video.problem is None and not video.has_sound
     assert [frame.time for frame in read] == pytest.approx([0, 0.1, 0.4])
     assert np.abs(np.asarray(read[1].image()).astype(int) - np.asarray(quadrants())).mean() < 12

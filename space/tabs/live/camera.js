@@ -6,6 +6,28 @@ const seconds = Number(find("[data-seconds]").dataset.seconds);
 const WIDTH = 640, WAIT = 2000, PATIENCE = 60000; // pixels; milliseconds
 let stream = null, sent = 0, ends = 0, said = "", received = null;
 
+// What was seen since the start, for the visitor to take along: in this page only.
+const recorded = find("[data-recorded]"), picture = recorded.querySelector('[data-save="png"]');
+let rows = [], began = 0;
+const record = (faces) => {
+  if (!rows.length) began = performance.now();
+  const time = Math.round(performance.now() - began) / 1000;
+  for (const { person, word, right, corrected } of faces) rows.push({ time, person, label: word, right_in_100: right, ...corrected });
+  recorded.hidden = !rows.length;
+};
+const cell = (value) => (typeof value === "number" ? value : `"${String(value ?? "").replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`);
+const FILES = {
+  json: () => ["application/json", JSON.stringify(rows)],
+  csv: () => ["text/csv", [Object.keys(rows[0]), ...rows.map(Object.values)].map((row) => `${row.map(cell).join(",")}\n`).join("")],
+};
+for (const [ending, make] of Object.entries(FILES)) {
+  const link = recorded.querySelector(`[download$=".${ending}"]`);
+  link.addEventListener("click", () => {
+    const [type, text] = make();
+    link.href = `data:${type};charset=utf-8,${encodeURIComponent(text)}`;
+  });
+}
+
 const say = (text) => { words.textContent = text; };
 
 const stop = (why) => {
@@ -13,6 +35,7 @@ const stop = (why) => {
   for (const track of stream.getTracks()) track.stop();
   stream = video.srcObject = null;
   boxes.replaceChildren();
+  picture.disabled = true;
   button.textContent = "Start the camera";
   say(why);
   trigger("submit", { stop: true });
@@ -50,6 +73,8 @@ const start = async () => {
   button.textContent = "Stop the camera";
   ends = 0;
   said = "";
+  rows = [];
+  picture.disabled = false;
   say("The camera is on.");
   send({}); // asks for a seat
 };
@@ -61,8 +86,11 @@ const draw = (faces) =>
     // The picture is a mirror.
     box.style.cssText = `left:${100 - face.left - face.width}%;top:${face.top}%;width:${face.width}%;height:${face.height}%`;
     box.style.setProperty("--class", face.colour);
-    box.append(document.createElement("span"));
-    box.firstChild.textContent = faces.length > 1 ? `${face.person} ${face.word}` : face.word;
+    const label = document.createElement("span"), word = document.createElement("i");
+    word.textContent = word.dataset.word = face.word;
+    if (face.right !== null) word.dataset.right = face.right; // see strictness.js
+    label.append(faces.length > 1 ? `${face.person} ` : "", word);
+    box.append(label);
     return box;
   }));
 
@@ -81,9 +109,12 @@ const receive = (answer) => {
   }
   if (faces) {
     draw(JSON.parse(faces));
+    record(JSON.parse(faces));
     // Those who hear the page are told of changes, not of every frame.
-    const now = JSON.parse(faces).map((face) => face.word).join(", ") || "no face";
-    if (now !== said) say((said = now));
+    requestAnimationFrame(() => {
+      const now = [...boxes.querySelectorAll("i")].map((word) => word.textContent).join(", ") || "no face";
+      if (stream && now !== said) say((said = now));
+    });
   }
   sendFrame();
 };

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from grefel_hf.results import FacePrediction
+from grefel_hf.results import FacePrediction, right_in_100
 
 from ... import figures
 from ... import sentences as wording
@@ -71,7 +71,7 @@ def problem_view(problem: str) -> str:
 
 
 def _box(person: int, face: FacePrediction, size: tuple[int, int]) -> dict:
-    """Of a face over the moving picture: its place in per cent of it, its words, its colour."""
+    """Of a face over the moving picture: its place in per cent of it, its words, its colour, and its figures."""
     left, top, right, bottom = (100 * value / side for value, side in zip(face.box, size * 2))
     return {
         "left": left,
@@ -81,6 +81,8 @@ def _box(person: int, face: FacePrediction, size: tuple[int, int]) -> dict:
         "word": wording.answer_word(face),
         "person": person,
         "colour": figures.answer_colour(face),
+        "right": right_in_100(face),
+        "corrected": face.distribution("corrected"),
     }
 
 
@@ -89,6 +91,7 @@ def _figures(face: FacePrediction) -> dict:
         "picture": jpeg_uri(face.crop, CROP_SIDE),
         "colour": figures.answer_colour(face),
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "certainty": wording.certainty_line(face),
         "warning": wording.caution(face),
         "corrected": figures.column(face, "corrected"),

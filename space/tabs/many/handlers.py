@@ -4,10 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PIL import Image
-
 from grefel_hf import FacialExpressionPredictor, PhotoPrediction, faces_table
-from grefel_hf.faces.photos import PhotoError
+from grefel_hf.faces.photos import Photo, PhotoError
 from grefel_hf.spreadsheets import csv_text
 
 from ... import sentences as wording
@@ -54,7 +52,8 @@ class ManyPhotosHandlers:
             photos: up to 50 image files (JPEG, PNG, WebP, ...), or zip files of them.
 
         Returns:
-            Photos: name and faces of each photo that was read, with box, label, score and confidence of each face.
+            Photos: name and faces of each photo that was read, with box, label, score and confidence of each face, and
+                notes of what was done to it (turned back, its damaged end left out).
             CSV: one row per face with all distributions and confidences.
             Not read: name and reason of every file that could not be read.
         """
@@ -62,6 +61,7 @@ class ManyPhotosHandlers:
         table = [
             {
                 "name": photo.source,
+                "notes": list(photo.notes),
                 "faces": [
                     {
                         "box": list(face.box),
@@ -94,13 +94,14 @@ class ManyPhotosHandlers:
 
     def _fill(self, batch: Batch) -> Iterator[Batch]:
         for start in range(0, len(batch.photos), PHOTOS_PER_CHUNK):
-            images: dict[int, Image.Image] = {}
+            read: dict[int, Photo] = {}
             for number, photo in enumerate(batch.photos[start : start + PHOTOS_PER_CHUNK], start):
                 try:
-                    images[number] = open_photo(photo.path).image
+                    read[number] = open_photo(photo.path)
                 except PhotoError as error:
                     batch.problems[number] = wording.photo_error(str(error), photo.path)
-            for number, result in zip(images, self._predict(list(images.values()))):
-                batch.results[number] = replace(result, source=batch.photos[number].name)
-                batch.thumbnails[number] = jpeg_uri(images[number], THUMBNAIL_SIDE)
+            for (number, photo), result in zip(read.items(), self._predict([photo.image for photo in read.values()])):
+                notes = (*photo.notes, *result.notes)
+                batch.results[number] = replace(result, source=batch.photos[number].name, notes=notes)
+                batch.thumbnails[number] = jpeg_uri(photo.image, THUMBNAIL_SIDE)
             yield batch

@@ -1,4 +1,4 @@
-// The set of photos: a click opens one, cards of removed files go, and summary, order and CSV are made of what is there.
+// The set of photos: a click opens one, cards of removed files go, and summary, order and files are made of what is there.
 // `element` holds templates/many/batch.
 const all = (selector) => [...element.querySelectorAll(selector)];
 
@@ -6,11 +6,11 @@ const mend = () => {
   const cards = all(".gf-many-photo"), summary = element.querySelector("#gf-many-summary");
   if (!summary) return; // some are missing still
   const counts = new Map();
-  for (const face of all("[data-face-word]")) {
-    const known = counts.get(face.dataset.faceWord) ?? { count: 0, swatch: face.firstElementChild };
-    counts.set(face.dataset.faceWord, { ...known, count: known.count + 1 });
+  for (const face of all("[data-answer]")) {
+    const [swatch, word] = face.childNodes, known = counts.get(word.textContent.trim()) ?? { count: 0, swatch };
+    counts.set(word.textContent.trim(), { ...known, count: known.count + 1 });
   }
-  const unsure = all("[data-unsure]").length, faces = all("[data-face-word]").length;
+  const unsure = all("[data-unsure]").length, faces = all("[data-answer]").length;
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const add = (text, swatch) => {
     const part = document.createElement("span");
@@ -21,9 +21,13 @@ const mend = () => {
   add(`${counted(faces, "face")} in ${counted(cards.length, "photo")}:`);
   for (const [word, { count, swatch }] of [...counts].sort((a, b) => b[1].count - a[1].count)) add(`${count} ${word}`, swatch);
   if (unsure) add(`(${unsure} of them unsure)`);
-  const rows = cards.sort((a, b) => a.dataset.number - b.dataset.number).map((card) => card.dataset.rows);
-  const link = element.querySelector(".gf-download");
-  link.href = `data:text/csv;charset=utf-8,${encodeURIComponent([link.dataset.header + "\n", ...rows].join(""))}`;
+  cards.sort((a, b) => a.dataset.number - b.dataset.number);
+  const link = (ending, type, text) => {
+    element.querySelector(`[download$=".${ending}"]`).href = `data:${type};charset=utf-8,${encodeURIComponent(text)}`;
+  };
+  const { header } = element.querySelector(".gf-many").dataset;
+  link("csv", "text/csv", [header + "\n", ...cards.map((card) => card.dataset.rows)].join(""));
+  link("json", "application/json", `[${cards.map((card) => card.dataset.json)}]`);
 };
 
 const order = (key) => {
@@ -43,3 +47,4 @@ window.keepPhotos = (files) => {
   mend();
 };
 watch("value", mend);
+document.addEventListener("strictness", mend);

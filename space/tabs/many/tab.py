@@ -32,6 +32,7 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
             elem_id="gf-files",
         )
     )
+    html(render("many/folder"), "gf-many-folder")
     view = html(empty(), "gf-many-view", script=SCRIPT.read_text(encoding="utf-8"))
 
     def show(photos: list[dict[str, Any]] | None) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """What is seen of a set of photos: a card for each, as data for templates/many; photos.js sums them up."""
 
+import json
+
 from grefel_hf import PhotoPrediction, faces_table
+from grefel_hf.results import right_in_100
 from grefel_hf.spreadsheets import csv_text
 
 from ... import figures
@@ -23,8 +26,10 @@ def batch_view(batch: Batch) -> str:
                 "file": batch.photos[number],
                 "thumbnail": batch.thumbnails[number],
                 "faces": [_face(face) for face in photo.faces],
+                "notes": wording.notes(photo),
                 "confidence": min((face.confidences["corrected"] for face in photo.faces), default=2),
                 "rows": _table(photo)[1],
+                "json": json.dumps(_values(photo)) if batch.done == len(batch.photos) else "",
             }
             for number, photo in sorted(batch.results.items())
         ],
@@ -35,10 +40,20 @@ def batch_view(batch: Batch) -> str:
 def _face(face) -> dict:
     return {
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "colour": figures.answer_colour(face),
         "certainty": wording.short_certainty(face),
         "unsure": wording.is_unsure(face),
     }
+
+
+def _values(photo: PhotoPrediction) -> dict:
+    """As JSON, without what has hundreds of numbers a face; the photo tab gives that, too."""
+    values = photo.to_dict()
+    for face in values["faces"]:
+        for name in ("anchor_similarities", "landmarks", "attention_map"):
+            face.pop(name)
+    return values
 
 
 def _table(photo: PhotoPrediction) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """The tab for one photo: an upload field that the photo with its boxes replaces, and the figures beside it."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -8,11 +7,11 @@ import gradio as gr
 from ...limits import MODEL
 from ...links import bounded
 from ...rendering import html
-from ...uploads import PRIVATE, Refusal, uploaded_file
+from ...uploads import PRIVATE, Refusal, refuse, uploaded_file
+from .examples import SCRIPT, example_file, examples_view
 from .handlers import PhotoHandlers
 from .view import empty_view
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "eileen_collins.jpg"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -47,17 +46,17 @@ class PhotoTab:
                 view = html("", "gf-photo-view", visible=False)
                 self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
-                example = gr.Button("Example: Eileen Collins (NASA)", icon=str(EXAMPLE), elem_id="gf-example")
+                examples = html(examples_view(), "gf-examples", script=SCRIPT)
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
-        self.parts = [self.photo, view, faces, self.back, another, example]
+        self.parts = [self.photo, view, faces, self.back, another, examples]
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
         uploaded = self.photo.input(self._show_upload, self.photo, **events)
         uploaded.failure(self.emptied, None, **at_once)
         self.focus_after(uploaded)
-        self.focus_after(example.click(self._show_example, None, **events))
+        self.focus_after(examples.click(self._show_example, None, **events))
         another.click(self.emptied, None, **at_once)
 
     @staticmethod
@@ -69,7 +68,7 @@ class PhotoTab:
         """The parts with the result of a photo in place of the upload field; `one_of_many`: with a way back."""
         photo_html, faces_html = self._handlers.draw(path)
         return (
-            gr.update(value=None, visible=False),
+            gr.update(value=None, visible="hidden"),  # not gone: a photo that is dropped onto the result comes by it
             gr.update(value=photo_html, visible=True),
             faces_html,
             gr.update(visible=one_of_many),
@@ -96,5 +95,6 @@ class PhotoTab:
         except Refusal as error:
             return self.emptied(error)
 
-    def _show_example(self) -> tuple:
-        return self.shown(str(EXAMPLE))
+    def _show_example(self, event: gr.EventData) -> tuple:
+        path = example_file((event._data or {}).get("name"))
+        return self.emptied(refuse("There is no such example.", "No example")) if path is None else self.shown(path)

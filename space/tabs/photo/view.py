@@ -1,15 +1,17 @@
 """What is seen of one photo: its faces boxed, and everything about each face, as data for templates/photo."""
 
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from grefel_hf.comparison import compare_balancing
-from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction
+from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, faces_table, right_in_100
+from grefel_hf.spreadsheets import csv_text
 
 from ... import figures
 from ... import sentences as wording
-from ...data_uris import PHOTO_SIDE, jpeg_uri
+from ...data_uris import PHOTO_SIDE, csv_uri, jpeg_uri, json_uri
 from ...measured import Coverage
 from ...rendering import render
 
@@ -33,6 +35,9 @@ def photo_view(image: Image.Image, photo: PhotoPrediction) -> str:
         found=wording.faces_found(photo),
         notes=wording.notes(photo),
         faces=[_boxed(face, number, photo) for number, face in enumerate(photo.faces, start=1)],
+        name=f"{Path(photo.source or 'photo').stem}-faces",
+        title=wording.report_title(photo.source or "a photo"),
+        files={"json": json_uri(photo.to_dict()), "csv": csv_uri(csv_text(faces_table([photo])))},
     )
 
 
@@ -54,6 +59,7 @@ def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[st
     return {
         "number": number,
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "name": wording.face_name(face, number),
         "colour": figures.answer_colour(face),
         "picture": jpeg_uri(face.crop, STRIP_SIDE),
@@ -79,6 +85,7 @@ def _panel(face: FacePrediction, unsure: Coverage | None) -> dict[str, Any]:
         "picture": jpeg_uri(face.crop, HEAD_SIDE),
         "crop": figures.crop(face),
         "word": wording.answer_word(face),
+        "right": right_in_100(face),
         "certainty": wording.certainty_line(face),
         "sentences": wording.answer_sentences(face),
         "balancing": wording.balancing_sentence(face),

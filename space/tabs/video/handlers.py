@@ -13,16 +13,18 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
+from grefel_hf.results import right_in_100
 from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
-from grefel_hf.video.reader import VideoError, VideoReader
+from grefel_hf.video.decoder import VideoError
+from grefel_hf.video.reader import VideoReader
 from grefel_hf.video.writer import write_annotated
 
 from ... import limits
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
-from ...hardware import in_turns, on_gpu
-from ...uploads import refuse, uploaded_file
+from ...hardware import WorkTime, in_turns, on_gpu
+from ...uploads import refuse, require_room, uploaded_file
 
 ANALYSED_A_SECOND = 5
 SMOOTHING = 0.5  # seconds
@@ -35,13 +37,14 @@ LEAST_SECONDS = 0.5
 
 @dataclass
 class Person:
-    """When someone was seen, the smoothed distributions (N,) at these times, and their largest face as data URI."""
+    """When someone was seen, smoothed distributions (N,), `right_in_100`, and the largest face as data URI."""
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
     picture: str = ""
     size: float = 0.0  # pixels of that face's box
     answerable: bool = False  # whether any of the faces can be read
+    rights: list[int | None] = field(default_factory=list)
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Analysis:
     end, length: seconds, of the last frame and of all, None as for `total`.
     clip: path of the annotated copy, once it is whole.
     problem: why not everything could be read.
+    cut, spent: whether there is more of it than the page analyses, and whether its time for work was over.
     """
 
     total: int | None
@@ -64,6 +68,7 @@ class Analysis:
     clip: str | None = None
     problem: str | None = None
     cut: bool = False
+    spent: bool = False
     labels: tuple[str, ...] = ()
 
     def shown(self) -> dict[int, Person]:
@@ -131,7 +136,9 @@ class VideoHandlers:
             raise refuse(wording.photo_error(str(error), path), "This video cannot be read") from None
 
     def _analyse(self, path: str, smoothing: float) -> Iterator[Analysis]:
-        with VideoReader(path) as video, _new_clip() as clip:
+        work = WorkTime(limits.MAX_VIDEO_WORK_SECONDS)
+        most_pixels = limits.MAX_VIDEO_SIDE**2
+        with VideoReader(path, most_pixels, limits.VIDEO_FRAME_SECONDS) as video, _new_clip() as clip:
             if max(video.size) > limits.MAX_VIDEO_SIDE:
                 raise VideoError(
                     f"{path} is too large, the limit is {limits.MAX_VIDEO_SIDE} pixels a side: scale it down"
@@ -153,13 +160,16 @@ class VideoHandlers:
                 keep_crops=True,
                 max_frames=limits.MAX_ANALYSED_FRAMES,
                 max_seconds=limits.MAX_VIDEO_SECONDS,
+                should_stop=work.is_over,
             )
             reported = 0.0
             for frame in write_annotated(frames, clip, video):
                 add_frame(analysis, frame)
                 if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
+                    with work.paused():
+                        yield analysis
                     reported = time.monotonic()
-                    yield analysis
+            analysis.spent = work.is_over()
             if clip.is_file():
                 analysis.clip = str(clip)
             if video.problem:
@@ -180,12 +190,14 @@ def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
             person.size, person.picture = size, jpeg_uri(tracked.face.crop, PERSON_SIDE)
         person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
+        person.rights.append(right_in_100(tracked.face))
         person.distributions.append(tracked.smoothed)
 
 
 @contextlib.contextmanager
 def _new_clip() -> Iterator[Path]:
     """A file in a new folder among the uploads, which nobody can guess; the folder goes if no clip came to be."""
+    require_room(limits.MAX_UPLOAD_MB)
     folder = Path(get_upload_folder()) / secrets.token_hex(20)
     folder.mkdir(parents=True)
     try:

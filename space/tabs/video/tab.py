@@ -9,6 +9,7 @@ from ...limits import VIDEO
 from ...links import bounded
 from ...rendering import html, render
 from ...uploads import PRIVATE, Refusal
+from ..photo.examples import CLIP
 from .handlers import MAX_SMOOTHING, SMOOTHING, VideoHandlers
 from .view import analysis_view, progress_view
 
@@ -31,6 +32,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
                 0, MAX_SMOOTHING, SMOOTHING, step=0.1, label="Smoothing, in seconds", elem_id="gf-smoothing", buttons=[]
             )
             start = gr.Button("Analyse", variant="primary", elem_id="gf-video-start")
+            example = gr.Button("Try a short clip", visible=CLIP.is_file(), elem_id="gf-video-example")
             cancel = gr.Button("Cancel", visible=False, elem_id="gf-video-cancel")
         with gr.Column(scale=7, min_width=320):
             clip = gr.Video(
@@ -73,6 +75,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
     def cancelled() -> tuple:
         return idle(render("video/cancelled"))
 
+    example.click(lambda: str(CLIP), None, video, queue=False, show_progress="hidden", api_visibility="private")
     parts = [view, clip, start, cancel]
     running = start.click(run, [video, smoothing], parts, show_progress="hidden", **PRIVATE, **VIDEO)
     # Afterwards, not at once: a report that was under way would come after the words.

@@ -4,7 +4,7 @@ from typing import Any
 
 from ... import figures
 from ... import sentences as wording
-from ...data_uris import csv_uri
+from ...data_uris import csv_uri, json_uri
 from ...limits import MAX_PERSONS
 from ...rendering import render
 from ...timeline import timeline
@@ -31,9 +31,10 @@ def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
         count=len(persons),
         dropped=len(analysis.persons) - len(persons),
         seconds=analysis.end,
-        csv=csv_uri(analysis.csv()),
+        files={"json": json_uri(analysis.rows), "csv": csv_uri(analysis.csv())},
         problem=analysis.problem,
         cut=analysis.cut,
+        spent=analysis.spent,
         persons=[_person(persons[number], number, analysis.end, labels) for number in sorted(longest[:MAX_PERSONS])],
         classes=figures.coloured(labels),
     )
@@ -44,5 +45,6 @@ def _person(person: Person, number: int, end: float, labels: tuple[str, ...]) ->
         "number": number,
         "picture": person.picture,
         "words": wording.person_words(labels, person.times, person.distributions),
+        "rights": person.rights,
         "line": timeline(labels, person.times, person.distributions, 0.0, max(end, 0.1)),
     }

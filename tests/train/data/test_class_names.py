@@ -14,6 +14,7 @@ KNOWN = ("neutral", "happiness", "surprise", "sadness", "anger")
         (("Happiness", " ANGER "), [1, 4]),
         (("happy", "Sad", "Surprised", "angry"), [1, 3, 2, 4]),
         (("freude", "Wut", "Überraschung"), [1, 4, 2]),
+        (("U\u0308berraschung",), [2]),  # as macOS writes it
         (("0_neutral", "03 - Happy", "4"), [0, 1, None]),
         (("joy", "happiness"), [None, 1]),  # the closer spelling has it
         (("happy", "joy"), [1, None]),

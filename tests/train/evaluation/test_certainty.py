@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from grefel_train.evaluation.certainty import (
+    answer_only_table,
     calibration_error,
     certainty_metrics,
     prediction_set_metrics,
@@ -26,6 +27,16 @@ def test_only_what_is_answered_counts_and_a_sure_error_is_told():
     assert found["expected_calibration_error"] == pytest.approx((0.8 + 0.4) / 3)
     everything = certainty_metrics(reliability(), distributions, None, labels)
     assert everything["answered"] == 1 and everything["wrong_and_sure"] == 0.5
+
+
+def test_the_more_is_asked_of_an_answer_the_fewer_there_are():
+    distributions = torch.tensor([SURE, SURE, SURE, UNSURE])
+    labels = torch.tensor([0, 1, 1, 1])
+    table = answer_only_table(reliability(), distributions, np.array([0.9, 0.9, 0.1, 0.9]), labels)
+    by_least = {row["right_in_100"]: (row["coverage"], row["accuracy"]) for row in table}
+    # Two answers with an expected accuracy of 0.9, one with 0.4; the third face is none that can be read.
+    assert by_least[0] == by_least[40] == (0.75, pytest.approx(1 / 3))
+    assert by_least[41] == by_least[90] == (0.5, 0.5) and 91 not in by_least
 
 
 def test_poor_pictures_are_expected_to_be_right_less_often():

@@ -252,6 +252,17 @@ def test_the_card_tells_whose_photos_the_start_weights_saw(best, tmp_path):
     (model / "config.json").write_text(json.dumps(config))
     terms = words(model_card(model, None, results()))
     assert "taught on VGGFace2" in terms and "taught on MS1M" in terms and "both were withdrawn" in terms
+    for start, told in (("a/b", True), (None, False)):  # went on, and began with nothing
+        run = results(image_backbone=None, model_name_or_path=start)
+        assert ("taught on VGGFace2" in words(model_card(model, None, run))) == told
+
+
+def test_what_groups_were_measured_is_not_denied():
+    metrics, run = read("evaluation.json"), read("all_results.json")
+    unmeasured = "Accuracy by age, gender or skin tone has not been measured."
+    assert unmeasured in words(model_card(BUNDLED_CHECKPOINT, metrics, run))
+    text = words(model_card(BUNDLED_CHECKPOINT, metrics | {"groups": {"gender": {}, "age": {}}}, run))
+    assert unmeasured not in text and "Accuracy by gender, age is in evaluation.json" in text
 
 
 def test_a_run_that_keeps_its_last_epoch_chose_none(best):
@@ -267,9 +278,7 @@ def test_the_card_of_an_imagefolder_run_keeps_the_bounds_of_what_it_went_on_from
     card = model_card(best, None, run)
     text = words(card)
     assert "Trained on my faces," in text or "Trained on my faces." in text or "Trained on my faces It" in text, text
-    assert (
-        "weights that user/start had at that commit (sha256 0123456789ab), which were trained on FER+, faces." in text
-    )
+    assert "went on from the weights of user/start (sha256 0123456789ab), which were trained on FER+, faces." in text
     terms = words(card.split("## Licence and data")[1])
     assert "(my faces)" in terms and "FER2013" in terms
     assert ModelCard(card).data.base_model == "user/start"

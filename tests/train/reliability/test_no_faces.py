@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grefel_train.reliability.no_faces import SIDE, SPOILT, TEXTURES, no_faces, photos_of_things, sample_photos
+from grefel_train.reliability.no_faces import SIDE, SPOILT, TEXTURES, no_faces, sample_photos
+from grefel_train.reliability.practice import PRACTICE, photos_of_things, practice
 
 
 def face() -> Image.Image:
@@ -35,6 +36,24 @@ def test_textures_are_finite(make):
         assert np.isfinite(make(np.random.default_rng(seed))).all()
 
 
-def test_the_photos_are_at_hand_and_those_of_evaluation_are_others():
+def test_the_score_practises_on_other_photos_and_by_other_means():
     shown = {photo.tobytes() for photo in photos_of_things()}
     assert len(shown) == len(photos_of_things()) and not shown & {photo.tobytes() for photo in sample_photos()}
+    assert not {make.__name__ for make in PRACTICE} & set(no_faces([face()], 1, 0))
+
+
+def test_what_it_practises_on_is_of_the_same_size_and_follows_the_seed():
+    made, again, others = (practice([face()], 12, seed, photos_of_things()[:2]) for seed in (0, 0, 1))
+    assert set(made) == {make.__name__ for make in PRACTICE}
+    for kind, images in made.items():
+        assert len(images) == 12 and all(image.size == (SIDE, SIDE) and image.mode == "RGB" for image in images)
+        assert [image.tobytes() for image in images] == [image.tobytes() for image in again[kind]]
+        assert [image.tobytes() for image in images] != [image.tobytes() for image in others[kind]]
+
+
+@pytest.mark.parametrize("make", [practised for practised in PRACTICE if practised.__name__ != "ruined"])
+def test_much_of_the_face_is_gone_to_practise_on(make):
+    photos, before = photos_of_things()[:2], np.asarray(face(), int)
+    for seed in range(5):
+        after = np.asarray(make(face(), photos, np.random.default_rng(seed)), int)
+        assert (abs(before - after) <= 2).mean() < 0.7

@@ -5,7 +5,8 @@ from grefel_hf.model.reliability_balancing import GReFELAnchors
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.run.anchors import embeddings_for_anchors, place_anchors, replace_dead_anchors
 from tests.helpers.face_tables import load
-from tests.helpers.training_runs import run, write_faces, write_recipe
+from tests.helpers.launch import run
+from tests.helpers.training_runs import write_faces, write_recipe
 
 
 def clusters() -> tuple[torch.Tensor, torch.Tensor]:

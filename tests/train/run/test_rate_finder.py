@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from grefel_train.run.rate_finder import suggested_rate, table
-from tests.helpers.training_runs import run, write_faces, write_recipe
+from tests.helpers.launch import run
+from tests.helpers.training_runs import write_faces, write_recipe
 
 
 def test_the_rate_is_a_tenth_of_that_with_the_least_loss():

@@ -1,6 +1,7 @@
 """Which classes of two sets are the same, though they are spelled otherwise."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 # Other words for the classes of the published sets, folded; in English and in German.
@@ -18,8 +19,8 @@ MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases
 
 
 def folded(name) -> str:
-    """A class name without what people write this way and that: case, and spaces around and within."""
-    return " ".join(str(name).split()).casefold()
+    """A class name without what is written this way and that: case, spaces, and accents, which macOS keeps apart."""
+    return unicodedata.normalize("NFC", " ".join(str(name).split())).casefold()
 
 
 def meaning(name: str) -> str:

@@ -17,7 +17,6 @@ from grefel_train.data.sources import dataset_format
 from grefel_train.evaluation.collect import Collected
 from grefel_train.evaluation.images import EvaluationData
 from grefel_train.evaluation.metrics import CALIBRATION_BINS, is_correct
-from grefel_train.reliability.answerability import scores
 from grefel_train.reliability.no_faces import SPOILT, no_faces
 from grefel_train.reliability.seen import Seen, crops_of
 from grefel_train.reliability.sets import set_metrics
@@ -34,8 +33,9 @@ def measure_certainty(
     args: argparse.Namespace,
 ) -> dict[str, Any]:
     """
-    `certainty_metrics` and `prediction_sets` of the labelled faces, `rejection` of crops without a face that are made
-    of them, and there, of FER+, `unreadable_answered`: the share of the images that its taggers could not read.
+    `certainty_metrics`, `answer_only` and `prediction_sets` of the labelled faces, `rejection` of crops without a face
+    that are made of them, and there, of FER+, `unreadable_answered`: the share of the images that its taggers could not
+    read.
 
     Args:
         see: the network over crops, with a title.
@@ -43,19 +43,20 @@ def measure_certainty(
     chosen = seen.select(np.flatnonzero(data.labels[seen.rows] >= 0))
     measured = (chosen.distributions[ANSWERS[-1]], chosen.answerability, torch.from_numpy(data.labels[chosen.rows]))
     found = certainty_metrics(reliability, *measured)
+    found["answer_only"] = answer_only_table(reliability, *measured)
     found["prediction_sets"] = prediction_set_metrics(reliability, *measured)
     if reliability.answerability is None:
         return found
     rows = chosen.rows[np.argsort(chosen.digests, kind="stable")][:FACES_TO_SPOIL]
     others = no_faces(list(crops_of(data.images.select(rows))), FACES_TO_SPOIL // len(SPOILT), args.seed)
-    of_others = {kind: scores(reliability.answerability, see(some, kind)) for kind, some in others.items()}
+    of_others = {kind: reliability.answerability(see(some, kind).outputs) for kind, some in others.items()}
     found["rejection"] = rejection_metrics(reliability, chosen.answerability, of_others)
     unreadable = []
     if args.dataset_dir and dataset_format(args) == "ferplus":
         unreadable = list(crops_of(unreadable_images(args.dataset_dir, data.split)))
     if unreadable:
         seen = see(unreadable, "faces that nobody can read")
-        shown = is_answered(reliability, scores(reliability.answerability, seen), len(seen))
+        shown = is_answered(reliability, reliability.answerability(seen.outputs), len(seen))
         found["rejection"]["unreadable_answered"] = float(shown.mean())
     return found
 
@@ -76,19 +77,30 @@ def certainty_metrics(
     """
     correct, sureness = is_correct(distributions, labels).numpy(), confidence(distributions).numpy()
     answered = is_answered(reliability, scores, len(labels))
-    answers = distributions.argmax(-1).tolist()
-    expected = np.array(
-        [
-            reliability.expected_accuracy(reliability.labels[answer], value, None if scores is None else scores[row])[0]
-            for row, (answer, value) in enumerate(zip(answers, sureness))
-        ]
-    )
+    expected = expected_accuracies(reliability, distributions, scores)
     return {
         "answered": float(answered.mean()),
         "accuracy_of_answered": mean_of(correct[answered]),
         "expected_calibration_error": calibration_error(expected[answered], correct[answered]),
         "wrong_and_sure": float((answered & ~correct & (sureness > SURE)).mean()),
     }
+
+
+def answer_only_table(
+    reliability: Reliability, distributions: torch.Tensor, scores: np.ndarray | None, labels: torch.Tensor
+) -> list[dict[str, float]]:
+    """
+    If only answers were given of which at least `right_in_100` in 100 are expected to be right: the share of faces that
+    would be answered, and how many of these are right, up to where there are none. Shapes as above.
+    """
+    correct, answered = is_correct(distributions, labels).numpy(), is_answered(reliability, scores, len(labels))
+    right_in_100 = np.minimum(np.round(100 * expected_accuracies(reliability, distributions, scores)), 99)
+    chosen = {least: answered & (right_in_100 >= least) for least in range(100)}
+    return [
+        {"right_in_100": least, "coverage": float(rows.mean()), "accuracy": mean_of(correct[rows])}
+        for least, rows in chosen.items()
+        if rows.any()
+    ]
 
 
 def prediction_set_metrics(
@@ -125,6 +137,17 @@ def rejection_metrics(
         "no_faces_answered_by_kind": shares,
         "no_faces": len(others),
     }
+
+
+def expected_accuracies(reliability: Reliability, distributions: torch.Tensor, scores: np.ndarray | None) -> np.ndarray:
+    """Of each answer (M,). Shapes as above."""
+    answers, sureness = distributions.argmax(-1).tolist(), confidence(distributions).tolist()
+    return np.array(
+        [
+            reliability.expected_accuracy(reliability.labels[answer], value, None if scores is None else scores[row])[0]
+            for row, (answer, value) in enumerate(zip(answers, sureness))
+        ]
+    )
 
 
 def is_answered(reliability: Reliability, scores: np.ndarray | None, count: int) -> np.ndarray:

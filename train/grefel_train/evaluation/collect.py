@@ -153,8 +153,8 @@ def model_outputs(
     if output.anchor_similarities is not None:
         found["nearest_anchor"] = output.anchor_similarities.flatten(1).argmax(-1)
     if answerability is not None:
-        confidences = {part: output[f"{part}_confidence"].float().cpu().numpy() for part in answerability.parts}
-        scores = answerability(output.embedding.float().cpu().numpy(), confidences)
+        fields = [name for name in answerability.fields if output.get(name) is not None]
+        scores = answerability({name: output[name].float().cpu().numpy() for name in fields})
         found["answerability"] = torch.from_numpy(scores).float().to(images.device)
     if mirror:
         mirrored = model(pixel_values=images.flip(-1))

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from grefel_hf.plurals import counted
-from grefel_train.evaluation.words import percent
+from grefel_train.evaluation.words import between, decimal, may_be_chance, percent, points
 
 WIDTH = 118
 
@@ -26,10 +26,14 @@ def lasted(seconds: float) -> str:
 
 # What templates may call.
 FUNCTIONS = {
+    "between": between,
     "counted": counted,
+    "decimal": decimal,
     "lasted": lasted,
+    "may_be_chance": may_be_chance,
     "paragraph": paragraph,
     "percent": percent,
+    "points": points,
     "thousands": "{:,}".format,
 }
 

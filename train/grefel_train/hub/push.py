@@ -19,8 +19,9 @@ from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError, R
 from huggingface_hub.utils import validate_repo_id
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
+from grefel_hf.explanation import load_explanation
 from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
-from grefel_hf.hub import RELIABILITY_FILE
+from grefel_hf.hub import EXPLANATION_FILE, RELIABILITY_FILE
 from grefel_hf.reliability import load_reliability
 from grefel_train.hub import REPOSITORY
 from grefel_train.hub.card import model_card, read_results
@@ -32,7 +33,7 @@ from grefel_train.run.provenance import read_json
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, "landmarks.json"]
+DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, EXPLANATION_FILE, "landmarks.json"]
 DESCRIPTIONS += ["all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/**/*.py")
@@ -257,8 +258,9 @@ def stage_model(
             if report is not None:
                 write_json(staged / name, public_record(report))
         labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        if load_reliability(folder, labels) is not None:  # and not one of other weights
-            shutil.copyfile(folder / RELIABILITY_FILE, staged / RELIABILITY_FILE)
+        for load, name in ((load_reliability, RELIABILITY_FILE), (load_explanation, EXPLANATION_FILE)):
+            if load(folder, labels) is not None:  # and not one of other weights
+                shutil.copyfile(folder / name, staged / name)
         if results is not None:
             write_json(staged / "all_results.json", public_record(results))
             (staged / "recipe.yaml").write_text(recipe_text(results))

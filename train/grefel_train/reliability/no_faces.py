@@ -7,7 +7,6 @@ All are as large as FER+'s faces: otherwise sharpness alone would tell them from
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import skimage.data
 from PIL import Image, ImageFilter
 from PIL.Image import Resampling
 from sklearn.datasets import load_sample_images
@@ -15,7 +14,6 @@ from sklearn.datasets import load_sample_images
 from grefel_train.evaluation.corruptions import extended, with_bar
 
 SIDE = 48
-THINGS = ("brick", "chelsea", "coffee", "coins", "grass", "gravel", "moon", "page", "hubble_deep_field")
 
 
 def plain(random: np.random.Generator) -> np.ndarray:
@@ -123,13 +121,8 @@ SPOILT: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = 
 
 
 def sample_photos() -> list[Image.Image]:
-    """A temple and a flower, which come with scikit-learn: for evaluation, as the score has not seen them."""
+    """A temple and a flower, which come with scikit-learn, and which practice.py has not."""
     return [Image.fromarray(image) for image in load_sample_images().images]
-
-
-def photos_of_things() -> list[Image.Image]:
-    """Photographs without a human face, which come with scikit-image: for training the score."""
-    return [Image.fromarray(getattr(skimage.data, name)()).convert("RGB") for name in THINGS]
 
 
 def no_faces(

@@ -1,4 +1,4 @@
-"""What a network said about crops, in memory: distributions, confidences, embeddings."""
+"""What a network said about crops, in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from grefel_hf import GReFELImageProcessor
-from grefel_hf.results import PARTS
 from grefel_hf.runtime.networks import Network
 from grefel_train.data.dataset import normalize, pixels_of, read_image, to_unit_range
 
@@ -22,34 +21,37 @@ MOST_PIXELS = 224  # a side
 @dataclass(frozen=True)
 class Seen:
     """
-    Of M crops: corrected distributions (M, N), confidences (M,) by part, embeddings (M, D).
+    Of M crops the model's outputs (M, ...) by field.
     """
 
-    distributions: np.ndarray
-    confidences: dict[str, np.ndarray]
-    embeddings: np.ndarray
+    outputs: dict[str, np.ndarray]
 
     def __len__(self) -> int:
-        return len(self.distributions)
+        return len(self.outputs["logits"])
+
+    @property
+    def distributions(self) -> np.ndarray:
+        """Corrected ones (M, N)."""
+        return np.exp(self.outputs["logits"])
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Of the corrected distributions (M,)."""
+        return self.outputs["corrected_confidence"]
 
     @property
     def answers(self) -> np.ndarray:
         """(M,) class ids."""
-        return self.distributions.argmax(-1)
+        return self.outputs["logits"].argmax(-1)
 
     def select(self, rows: np.ndarray) -> "Seen":
         """Rows by number, or those of a mask."""
-        confidences = {part: values[rows] for part, values in self.confidences.items()}
-        return Seen(self.distributions[rows], confidences, self.embeddings[rows])
+        return Seen({name: values[rows] for name, values in self.outputs.items()})
 
 
 def joined(several: Sequence[Seen]) -> Seen:
     """One after the other."""
-    return Seen(
-        np.concatenate([seen.distributions for seen in several]),
-        {part: np.concatenate([seen.confidences[part] for seen in several]) for part in several[0].confidences},
-        np.concatenate([seen.embeddings for seen in several]),
-    )
+    return Seen({name: np.concatenate([seen.outputs[name] for seen in several]) for name in several[0].outputs})
 
 
 def crops_of(data: Dataset) -> Iterator[Image.Image]:
@@ -66,9 +68,7 @@ def look(network: Network, processor: GReFELImageProcessor, crops: Iterable[Imag
     batch: list[torch.Tensor] = []
 
     def flush():
-        values = network(normalize(to_unit_range(torch.stack(batch)), processor).contiguous().numpy())
-        confidences = {part: values[name] for part in PARTS if (name := f"{part}_confidence") in values}
-        found.append(Seen(np.exp(values["logits"]), confidences, values["embedding"]))
+        found.append(Seen(network(normalize(to_unit_range(torch.stack(batch)), processor).contiguous().numpy())))
         batch.clear()
 
     for crop in tqdm(crops, desc=title, leave=False, disable=None):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from space.tabs.about.view import evaluation_view
+from space.page import presentable
+from space.tabs.about.view import about_view, evaluation_view
 from tests.helpers.evaluation_example import EVALUATION
 from tests.helpers.evaluation_example import LABELS as THREE
 from tests.helpers.face_examples import LABELS
@@ -31,3 +32,28 @@ def test_what_was_not_measured_is_left_out(missing):
 def test_without_an_evaluation_there_is_no_section():
     assert evaluation_view({}, THREE) == ""
     assert "gf-confusion" not in evaluation_view(EVALUATION, LABELS)  # of other classes
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"accuracy": "<script>"},
+        {"accuracy": {}},
+        {"confusion": [1, 2, 3]},
+        {"confidence_thresholds": [1]},
+        {"confidence_thresholds": [{"threshold": "high"}]},
+        {"intervals": {"accuracy": 5}},
+        {"reliability_bins": "many"},
+    ],
+)
+def test_an_evaluation_of_another_shape_is_not_shown(figures):
+    """A stranger's checkpoint must not keep the page from starting."""
+    odd = {**EVALUATION, "plain": {"corrected": EVALUATION["plain"]["corrected"] | figures}}
+    assert presentable(odd, THREE) == {}
+    assert presentable(EVALUATION, THREE) == EVALUATION
+
+
+def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
+    html = about_view({}, THREE, "somebody/model")
+    assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
+    assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")

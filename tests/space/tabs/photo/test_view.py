@@ -25,7 +25,7 @@ PLAIN = face(distribution(happiness=0.7))
 
 def panel(*faces, number: int = 1) -> str:
     """The HTML of one face's panel, which a template of `faces_view` holds as text."""
-    return unescape(re.findall(r"<template[^>]*>(.*?)</template>", faces_view(photo(*faces)), re.DOTALL)[number - 1])
+    return unescape(re.findall(r"<pre hidden[^>]*>(.*?)</pre>", faces_view(photo(*faces)), re.DOTALL)[number - 1])
 
 
 def test_bars_show_every_class_in_the_models_order():

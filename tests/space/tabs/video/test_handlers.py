@@ -93,6 +93,20 @@ def test_short_appearances_are_dropped_and_the_largest_face_stands_for_a_person(
     assert "1 person in 1.8 seconds" in view and "1 short appearance of less than half a second" in view
 
 
+def test_nobody_gives_a_table_with_its_columns():
+    analysis = Analysis(total=1)
+    add_frame(analysis, VideoFrame(0, 0.0, LABELS, [], True, Image.new))
+    header, *rows = analysis.csv().splitlines()
+    assert header.startswith("frame,time,person,") and f"corrected_{LABELS[-1]}" in header and not rows
+
+
+def test_work_has_an_end_and_the_page_says_so(tiny_video_handlers, uploaded, monkeypatch):
+    monkeypatch.setattr("space.limits.MAX_VIDEO_WORK_SECONDS", 0)
+    (analysis,) = tiny_video_handlers.analyse(uploaded, 0.0)
+    assert analysis.spent and not analysis.persons
+    assert "ended after 0 seconds of work, which is the limit" in analysis_view(analysis, LABELS)
+
+
 @pytest.mark.parametrize("smoothing", [-1, 6, "much", None, float("nan")])
 def test_smoothing_has_limits(tiny_video_handlers, uploaded, smoothing):
     with pytest.raises(gr.Error, match="from 0 to 5"):

@@ -4,6 +4,8 @@
     if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
     // A name that differs from the text one sees cannot be spoken to a computer that listens.
     for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+    for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
+      for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
   };
   mend();
   new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["lang", "aria-label"] });
@@ -17,7 +19,7 @@
     for (const button of document.querySelectorAll("[data-face]"))
       button.setAttribute("aria-pressed", String(button.dataset.face === number));
     const chosen = document.querySelector("#gf-chosen");
-    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).content.textContent;
+    chosen.innerHTML = document.querySelector(`[data-face-panel="${number}"]`).textContent;
     for (const box of chosen.querySelectorAll("[data-layer]")) box.checked = !hidden.has(box.dataset.layer);
     // Whether the reasons are open, once the visitor has said so of this photo.
     if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";

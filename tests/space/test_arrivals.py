@@ -1,0 +1,105 @@
+"""How one comes to a result: a link to a tab, a file that is pasted or dropped anywhere."""
+
+import base64
+
+import pytest
+
+from tests.helpers.page_driver import NO_BROWSER, open_tab, upload
+from tests.helpers.video_clips import scene, write_clip
+
+pytestmark = NO_BROWSER
+
+# A file arrives at an element: by drop or paste.
+ARRIVE = """
+([kind, selector, files]) => {
+  const data = new DataTransfer(), target = document.querySelector(selector);
+  for (const [name, type, content] of files)
+    data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, { type }));
+  const options = { bubbles: true, cancelable: true };
+  if (kind === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
+  else
+    for (const step of ["dragover", "drop"])
+      target.dispatchEvent(new DragEvent(step, { ...options, dataTransfer: data }));
+}
+"""
+
+
+def arrive(page, kind: str, selector: str, *files, type: str = "image/png") -> None:
+    content = [[file.name, type, base64.b64encode(file.read_bytes()).decode()] for file in files]
+    page.evaluate(ARRIVE, [kind, selector, content])
+
+
+def selected(page) -> str:
+    return page.locator("[role=tab][aria-selected=true]").inner_text()
+
+
+def test_a_link_opens_its_tab_and_a_reload_keeps_it(page, address):
+    for name, tab in (("many", "Many photos"), ("live", "Live"), ("about", "About")):
+        open_tab(page, tab)
+        page.wait_for_function("name => location.hash === `#${name}`", arg=name)
+    page.reload()
+    page.locator(".gf-about").wait_for()
+    assert selected(page) == "About"
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('[role=tab][aria-selected=true]').innerText === 'Live'")
+    page.goto("about:blank")
+    page.goto(f"{address}#video")
+    page.locator("#gf-video-start").wait_for()
+    assert selected(page) == "Video"
+    page.goto("about:blank")
+    page.goto(f"{address}#nowhere")
+    page.locator("#gf-example").wait_for()
+    assert selected(page) == "Photo"
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_photo_that_arrives_on_a_result_takes_its_place(page, astronaut_file, two_faces, kind):
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+    arrive(page, kind, "#gf-faces", two_faces)
+    page.locator(".gf-box[data-face='2']").wait_for()
+    arrive(page, kind, "#gf-header", astronaut_file)
+    page.locator("#gf-found").or_(page.locator(".gf-found").get_by_text("1 face,")).wait_for()
+    open_tab(page, "About")
+    arrive(page, kind, ".gf-about", two_faces)
+    page.locator(".gf-box[data-face='2']").wait_for()
+    assert selected(page) == "Photo"
+
+
+def test_several_photos_go_to_many_photos_and_replace_those(page, astronaut_file, two_faces):
+    arrive(page, "drop", "#gf-header", astronaut_file, two_faces)
+    page.locator("#gf-many-summary").filter(has_text="3 faces in 2 photos").wait_for()
+    arrive(page, "drop", "#gf-many-view", two_faces)
+    page.locator("#gf-many-summary").filter(has_text="2 faces in 1 photo").wait_for()
+
+
+def test_a_folder_brings_its_photos(page, astronaut_file, two_faces, tmp_path):
+    folder = tmp_path / "holiday"
+    (folder / "deeper").mkdir(parents=True)
+    for source, name in ((astronaut_file, "one.png"), (two_faces, "deeper/two.png"), (two_faces, ".hidden.png")):
+        (folder / name).write_bytes(source.read_bytes())
+    (folder / "notes.txt").write_text("no photo")
+    open_tab(page, "Many photos")
+    page.locator("#gf-many-folder input").set_input_files(str(folder))
+    page.locator("#gf-many-summary").filter(has_text="3 faces in 2 photos").wait_for()
+    assert page.locator(".gf-problems").count() == 0
+
+
+def test_a_video_goes_to_its_tab_and_replaces_the_last(page, astronaut, tmp_path):
+    clips = [
+        write_clip(tmp_path / f"{width}.mp4", [scene(astronaut, 20, size=(width, 120))] * 5) for width in (300, 400)
+    ]
+    for clip, width in zip(clips, (300, 400)):
+        arrive(page, "drop", "#gf-header", clip, type="video/mp4")
+        page.wait_for_function(
+            "width => document.querySelector('#gf-video-upload video')?.videoWidth === width", arg=width
+        )
+    assert selected(page) == "Video"
+
+
+def test_what_is_no_picture_and_text_in_a_field_are_left_alone(page, tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("text")
+    arrive(page, "drop", "#gf-header", file, type="text/plain")
+    page.wait_for_timeout(500)
+    assert page.url.startswith("http") and page.locator("#gf-example").is_visible()
