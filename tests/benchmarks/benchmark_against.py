@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("--old", required=True, metavar="COMMIT", help="what to compare with")
     add("--tables", nargs="+", choices=TABLES, default=TABLES, help="default: all")
-    add("--rounds", type=int, default=10, help="turns of each (default: 10; a fifth for starts, a third for videos)")
+    add("--rounds", type=int, default=10, help="turns of each (default: 10; a fifth for starts and videos)")
     add("--threads", type=int, default=2, help="of what is timed by the clock (default: 2)")
     add("--photos", nargs="*", type=Path, default=[], metavar="FILE", help="on which answers are compared")
     return parser.parse_args()
@@ -131,7 +131,7 @@ def compare_times(old: Tree, new: Tree, rounds: int, threads: int, by_clock: boo
         def seconds(tree: Tree, action=action) -> float:
             return tree.ask(action, threads=threads if by_clock else 1)["clock" if by_clock else "processor"]
 
-        turns = max(1, rounds // 3) if action == "video" else rounds
+        turns = max(1, rounds // 5) if action == "video" else rounds
         compare(old, new, name, seconds, turns, 3, rate=action in ("photo", "video"))
 
 
