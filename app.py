@@ -10,6 +10,7 @@ import argparse
 import gc
 import os
 import sys
+import threading
 from pathlib import Path
 
 from grefel_hf.faces.detection import DETECTORS
@@ -51,7 +52,7 @@ from grefel_hf import FacialExpressionPredictor  # noqa: E402
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT  # noqa: E402
 from space.api import mend_mcp_lists  # noqa: E402
 from space.guard import Guard, own_hosts  # noqa: E402
-from space.hardware import best_device  # noqa: E402
+from space.hardware import best_device, warm_up  # noqa: E402
 from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
 from space.page import DELETE_CACHE, build_page, public_name  # noqa: E402
 from space.sessions import forget_sessions  # noqa: E402
@@ -84,7 +85,8 @@ def launch(page: gr.Blocks, **settings) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Build the page and serve it until it is stopped."""
     args = parse_args(arguments)
-    page = build_page(load_predictor(args.model, args.detector), args.model)
+    predictor = load_predictor(args.model, args.detector)
+    page = build_page(predictor, args.model)
     start_sweeping(own_files(page), *DELETE_CACHE)
     launch(
         page,
@@ -107,6 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     forget_sessions(page)
     mend_mcp_lists(page)
+    threading.Thread(target=warm_up, args=(predictor,), name="warm-up", daemon=True).start()
     page.block_thread()
 
 

@@ -29,6 +29,7 @@ def add_endpoints(
         smoothing = gr.Slider(0, MAX_SMOOTHING, SMOOTHING, label="Smoothing, in seconds")
         _endpoint(photos.predict, [photo], [gr.JSON(label="Prediction")])
         _endpoint(photos.compare, [photo], [gr.JSON(label="Comparison")])
+        _endpoint(photos.occlusion, [photo], [gr.JSON(label="Occlusions")])
         several = bounded(gr.File(label="Photos", file_count="multiple", file_types=["image"]))
         schema = inlined(several.api_info())
         several.api_info = lambda: schema  # MCP clients look for definitions at the root, where Gradio leaves none

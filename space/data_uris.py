@@ -11,6 +11,8 @@ from PIL import Image
 PHOTO_SIDE = 1280  # longer side of the photo on the page, in pixels
 CROP_SIDE = 288
 MAP_SIDE = 96
+FULL_DIFFERENCE = 0.1  # of the attention: less than this is never shown in full colour
+_MORE, _LESS = np.array([255, 150, 20]), np.array([30, 60, 200])
 # From little to much attention: dark violet, magenta, orange, pale yellow, on any skin and in grey.
 _RAMP = np.array([[28, 14, 80], [140, 30, 130], [240, 120, 40], [255, 250, 170]], dtype=np.float64)
 
@@ -35,6 +37,17 @@ def attention_uri(attention: np.ndarray) -> str:
     colours = [np.interp(smooth, stops, _RAMP[:, channel]) for channel in range(3)]
     alpha = 255 * (0.1 + 0.55 * smooth) * (spread > 0)
     return _image_uri(Image.fromarray(np.stack([*colours, alpha], axis=-1).astype(np.uint8)), "png")
+
+
+def difference_uri(difference: np.ndarray) -> str:
+    """
+    Where attention differs from the usual (S, S), as a see-through picture: orange where there is more, blue for less.
+    """
+    level = difference / max(float(np.abs(difference).max()), FULL_DIFFERENCE)
+    grey = Image.fromarray(level.astype(np.float32))
+    smooth = np.asarray(grey.resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BICUBIC), dtype=np.float64).clip(-1, 1)
+    colours = np.where(smooth[..., None] > 0, _MORE, _LESS)
+    return _image_uri(Image.fromarray(np.dstack([colours, 200 * np.abs(smooth)]).astype(np.uint8)), "png")
 
 
 def csv_uri(csv: str) -> str:

@@ -8,7 +8,7 @@ from grefel_hf import palette
 from grefel_hf.results import FacePrediction
 
 from . import sentences as wording
-from .data_uris import CROP_SIDE, attention_uri, jpeg_uri
+from .data_uris import CROP_SIDE, attention_uri, difference_uri, jpeg_uri
 
 # From this share of the strongest colour on, a heat map's figures change from dark to light (or light to dark).
 FULL = 0.696
@@ -40,13 +40,18 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class Crop:
-    """The crop that the model saw and what lies over it: data URIs, landmarks (68, 2) in per cent, None if missing."""
+    """
+    The crop that the model saw and what lies over it: data URIs, landmarks (68, 2) in per cent, None if missing.
+
+    compared: whether `attention` is the difference from the average face.
+    """
 
     picture: str
     width: int
     height: int
     attention: str | None
     landmarks: list[list[float]] | None
+    compared: bool
 
 
 def coloured(labels: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -71,6 +76,13 @@ def crop(face: FacePrediction) -> Crop:
     return Crop(
         jpeg_uri(face.crop, CROP_SIDE),
         *face.crop.size,
-        None if face.attention_map is None else attention_uri(face.attention_map),
+        _attention(face),
         None if face.landmarks is None else (100 * face.landmarks).tolist(),
+        face.attention_difference is not None,
     )
+
+
+def _attention(face: FacePrediction) -> str | None:
+    if face.attention_difference is not None:
+        return difference_uri(face.attention_difference)
+    return None if face.attention_map is None else attention_uri(face.attention_map)

@@ -7,6 +7,7 @@ import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
 from grefel_hf.faces.photos import RAISE_THE_LIMIT
+from grefel_hf.occlusion import Occlusion
 from grefel_hf.plurals import counted
 from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, could_be, right_in_100
@@ -18,6 +19,7 @@ from .measured import Coverage
 # confidence 0.67 with eight classes and must not be called sure.
 CONFIDENCE_WORDS = ((0.15, "very unsure"), (0.4, "unsure"), (0.7, "fairly sure"), (0.9, "sure"))
 MOST_CONFIDENT = "very sure"
+_ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
 # Below it the page warns.
 UNSURE = CONFIDENCE_WORDS[1][0]
 # Below it a distribution is so flat that its top class says nothing.
@@ -25,6 +27,12 @@ FLAT = 0.03
 # Two top classes that differ by less are called a near tie.
 NEAR_TIE = 0.1
 NEAREST_ANCHORS = 3
+# Of the attention: a smaller difference from the average face is none.
+NOTABLE_ATTENTION = 0.03
+# Of an answer's probability: covering a part that takes less is no loss.
+NOTABLE_DROP = 0.05
+# Share of all faces' similarity from which on an anchor is in use.
+USED_ANCHOR = 0.001
 
 PART_NAMES = {
     "primary": "Primary",
@@ -191,6 +199,66 @@ def face_name(face: FacePrediction, number: int) -> str:
     return f"Face {number}: {answer_word(face)}, {certainty_line(face)}"
 
 
+def attention_sentence(face: FacePrediction) -> str | None:
+    """Where the model looked more than on the average face, and where less; None where that was not measured."""
+    difference = face.attention_difference
+    if difference is None:
+        return None
+    usual = face.explanation.attention
+    average = f"the average of {face.explanation.faces:,} faces"
+
+    def place(index: int) -> str:
+        row, column = np.unravel_index(index, usual.shape)
+        cell = f"{percent(float(face.attention_map[row, column]))} of the attention, usually"
+        name = _place_name((row + 0.5) / len(usual), (column + 0.5) / len(usual))
+        return f"{name} ({cell} {percent(float(usual[row, column]))})"
+
+    most, least = int(difference.argmax()), int(difference.argmin())
+    if difference.max() < NOTABLE_ATTENTION and difference.min() > -NOTABLE_ATTENTION:
+        return f"It looked where it looks on {average}."
+    return f"Compared with {average}, it looked more at {place(most)} and less at {place(least)}."
+
+
+def occlusion_words(occlusion: Occlusion) -> str:
+    """What covering a part did: "happiness 57 % to 20 %, then sadness"."""
+    before, after = (percent(score) for score in occlusion.scores)
+    then = "" if occlusion.label_after == occlusion.label else f", then {occlusion.label_after}"
+    return f"{occlusion.label} {before} to {after}{then}"
+
+
+def occlusion_sentence(occlusions: Sequence[Occlusion]) -> str:
+    """Which part the answer rests on, if on any."""
+    most = occlusions[0]
+    if most.drop < NOTABLE_DROP:
+        return f"No part alone is needed for {most.label}: with any one of them covered it stays where it is."
+    return f"With the {most.region} covered: {occlusion_words(most)}."
+
+
+def anchor_words(face: FacePrediction, label: str, number: int, rank: int) -> str:
+    """What an anchor is to this face, and what it stands for: the faces near it, as people called them."""
+    index = face.labels.index(label)
+    share = percent(float(face.anchor_similarities[index, number]), 1)
+    place = "the nearest" if rank == 1 else f"number {rank} from the nearest"
+    anchors, faces = face.explanation.anchors, f"{face.explanation.faces:,} measured faces"
+    words = f"{label} {number}: {share} of this face’s similarity, {place} of {face.anchor_similarities.size}."
+    use, meant = float(anchors.use[index, number]), anchors.meant[index, number]
+    if use < USED_ANCHOR:
+        return f"{words} Hardly any of {faces} was near it."
+    called = [f"{face.labels[i]} {percent(float(meant[i]))}" for i in meant.argsort()[::-1][:3] if meant[i] >= 0.005]
+    return f"{words} It has {percent(use, 1)} of the similarity of {faces}; people called those {_listed(called)}."
+
+
+def anchor_map_sentence(face: FacePrediction) -> str:
+    """How far the map can be trusted, and how many anchors are in use."""
+    anchors = face.explanation.anchors
+    used, right = int((anchors.use >= USED_ANCHOR).sum()), round(100 * anchors.agreement)
+    return (
+        f"{used} of {anchors.use.size} anchors were ever near one of {face.explanation.faces:,} measured faces; the "
+        f"others stand outside. Two dimensions are a rough picture: for {right} in 100 of those faces the anchor "
+        "nearest on this map was the most similar one."
+    )
+
+
 def anchor_tip(label: str, number: int, share: float) -> str:
     """An anchor's share of the total similarity."""
     return f"{label} anchor {number}: {percent(share, 1)}"
@@ -237,6 +305,14 @@ def timeline_words(labels: tuple[str, ...], times: Sequence[float], distribution
         f"Timeline from {times[0]:.1f} to {times[-1]:.1f} seconds; "
         f"on average {first} {percent(most)} and {second} {percent(next_most)}"
     )
+
+
+def people_found(tracks: int, at_once: int, seconds: float) -> str:
+    """How many people a video shows, as far as that is known: those who were seen at once are different ones."""
+    if tracks <= at_once:
+        return f"{counted(tracks, 'person', 'people')} in {seconds:.1f} seconds."
+    least = counted(at_once, "person", "people")
+    return f"{tracks} tracks in {seconds:.1f} seconds, of at least {least}: a track is a face that was followed."
 
 
 def person_words(labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray]) -> str:
@@ -328,6 +404,12 @@ def _change(before: float, after: float) -> str:
 def _two_on_average(labels: tuple[str, ...], distributions: Sequence[np.ndarray]) -> list[tuple[str, float]]:
     mean = np.mean(distributions, axis=0)
     return [(labels[index], float(mean[index])) for index in mean.argsort()[::-1][:2]]
+
+
+def _place_name(down: float, across: float) -> str:
+    """A place in a crop, in fractions of its height and width."""
+    row, column = (names[min(int(3 * value), 2)] for value, names in ((down, _ROWS), (across, _COLUMNS)))
+    return "the middle" if row == column == "middle" else f"the {row} {column}".replace("middle middle", "middle")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from tests.helpers import page_driver as driver
 from tests.helpers.video_clips import scene, write_clip
 
 ASTRONAUT = driver.ROOT / "space" / "examples" / "eileen_collins.jpg"
-SIZES = {"wide": (1280, 900), "phone": (390, 844)}
+SIZES = {"wide": (1280, 900), "phone": (390, 844), "large": (1920, 1080)}
 
 
 def parse_args() -> argparse.Namespace:
@@ -103,11 +103,21 @@ def photo_feature(page, files: dict[str, Path], shoot) -> None:
             continue
         analyse(page, file)
         shoot(f"photo-{name}")
+        if name == "two_faces":
+            explain(page)
+            shoot("photo-reasons")
         page.locator("#gf-another").click()
         page.locator("#gf-upload input[type=file]").wait_for(state="attached")
     driver.upload(page, files["broken"])
     page.locator(".gf-problem").wait_for()
     shoot("photo-broken", full_page=False)
+
+
+def explain(page) -> None:
+    """Open the first face's reasons and cover its parts."""
+    page.locator("[data-panel='1'] summary").click()
+    page.locator("[data-panel='1'] .gf-cover button").click()
+    page.locator("[data-panel='1'] .gf-pieces").wait_for()
 
 
 def many_feature(page, files: dict[str, Path], shoot) -> None:

@@ -9,7 +9,6 @@ shift
 python=${PYTHON:-python}
 weights=train/weights
 run=runs/grefel-small-mobilenet-v1
-whole=runs/grefel-small-whole
 final=runs/final
 mkdir -p runs "$weights"
 
@@ -29,10 +28,7 @@ fi
 [ -f $run/all_results.json ] || "$python" train/train.py --resume_from_checkpoint latest --dataset_dir "$ferplus" \
     --output_dir $run --config train/configs/grefel-small-mobilenet-v1.yaml "$@"
 
-[ -f $whole/all_results.json ] || "$python" train/train.py --resume_from_checkpoint latest --dataset_dir "$ferplus" \
-    --output_dir $whole --config train/configs/grefel-small-whole.yaml "$@"
-
-[ -f $final/all_results.json ] || "$python" train/calibrate.py --model $whole/best --output_dir $final \
+[ -f $final/all_results.json ] || "$python" train/calibrate.py --model $run/best --output_dir $final \
     --dataset_dir "$ferplus" --calibration_fraction 0.05
 
 [ -f $final/reliability.json ] || "$python" train/fit_reliability.py --model $final \

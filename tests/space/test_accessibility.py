@@ -37,6 +37,8 @@ def test_axe_finds_nothing_serious_on_any_tab(page, axe, two_faces):
     assert page.evaluate(VIOLATIONS) == []
     upload(page, two_faces)
     page.locator("[data-panel='1'] summary").click()
+    page.locator("[data-panel='1'] .gf-cover button").click()
+    page.locator("[data-panel='1'] .gf-pieces").wait_for()
     for tab in TABS:
         open_tab(page, tab)
         page.wait_for_timeout(300)

@@ -46,6 +46,7 @@ def test_endpoints_have_names_labels_and_descriptions(client):
     } == {
         "/predict": (["photo"], ["Prediction"]),
         "/compare": (["photo"], ["Comparison"]),
+        "/occlusion": (["photo"], ["Occlusions"]),
         "/many_photos": (["photos"], ["Photos", "CSV", "Not read"]),
         "/video": (["video", "smoothing"], ["Persons", "CSV", "Annotated video"]),
         "/figures": ([], ["Figures"]),
@@ -126,7 +127,7 @@ def test_an_assistant_finds_and_calls_the_tools(tiny_app, client, astronaut_file
                 return tools, answer, refusal
 
     tools, answer, refusal = asyncio.run(talk())
-    assert {tool.name for tool in tools} == {"predict", "compare", "many_photos", "video", "figures"}
+    assert {tool.name for tool in tools} == {"predict", "compare", "occlusion", "many_photos", "video", "figures"}
     by_name = {tool.name: tool for tool in tools}
     assert "expression of every face" in by_name["predict"].description
     assert by_name["predict"].inputSchema["required"] == ["photo"]

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from space.hardware import FairLock, WorkTime
+from space.hardware import FairLock, WorkTime, warm_up
 
 
 def test_one_who_asks_again_at_once_comes_last():
@@ -37,6 +37,22 @@ def test_an_error_lets_go():
                 raise ValueError
         except ValueError:
             pass
+
+
+def test_a_warm_up_goes_through_detector_and_network():
+    used = []
+
+    class Stand:
+        detector = property(lambda self: self)
+
+        def detect(self, image):
+            used.append("detector")
+
+        def occlusions(self, crop):
+            used.append("network")
+
+    warm_up(Stand())
+    assert used == ["detector", "network"]
 
 
 def test_the_turns_of_others_are_no_work(monkeypatch):

@@ -36,7 +36,7 @@ def photo(astronaut_file):
     return data_uri(astronaut_file, "image/png")
 
 
-@pytest.mark.parametrize("tool", ["predict", "compare"])
+@pytest.mark.parametrize("tool", ["predict", "compare", "occlusion"])
 def test_tools_for_a_photo(tiny_app, photo, tool):
     _, answer, text = call(tiny_app.url, tool, photo=photo)
     assert not answer.isError, text

@@ -103,7 +103,7 @@ def test_of_a_truncated_jpeg_is_read_what_is_there(tiny_app, astronaut, tmp_path
     assert event == "error" and "truncated" in message
 
 
-@pytest.mark.parametrize("endpoint", ["predict", "compare", "many_photos", "video"])
+@pytest.mark.parametrize("endpoint", ["predict", "compare", "occlusion", "many_photos", "video"])
 @pytest.mark.parametrize("data", [None, [], "text", 3, {"path": None}, {"path": {}}, [{"path": 3}]])
 def test_what_is_no_file_is_refused(tiny_app, endpoint, data):
     inputs = [data, 0.5] if endpoint == "video" else [data]

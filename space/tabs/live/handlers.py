@@ -1,7 +1,5 @@
 """One frame of a camera after the other; of each visitor the last seconds are remembered."""
 
-import base64
-import io
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,17 +8,15 @@ import numpy as np
 from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.faces.photos import PhotoError, load_photo
 from grefel_hf.results import FacePrediction
 from grefel_hf.video.tracking import Tracker
 
+from ...frames import decode_frame
 from ...hardware import TURN, on_gpu
-from ...limits import LIVE_SIDE
 from .seats import Seats
 from .view import ended_view, frame_view, problem_view, waiting_view
 
 SECONDS_SHOWN = 20.0
-DATA_URI = "data:image/"
 
 
 @dataclass(frozen=True)
@@ -95,26 +91,6 @@ class LiveHandlers:
                 distributions.append(values)
         view = frame_view(self._labels, image.size, by_size(faces), seen, -SECONDS_SHOWN, _rate(memory.moments))
         return view, memory
-
-
-def decode_frame(uri: Any) -> Image.Image:
-    """
-    The picture in a data URI.
-
-    Raises:
-        ValueError: it is none, or a large one: live frames are small.
-    """
-    if not isinstance(uri, str) or not uri.startswith(DATA_URI):
-        raise ValueError("A live frame has to be a picture in a data URI.")
-    try:
-        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])), formats=["JPEG", "PNG", "WEBP"])
-        if max(image.size) <= 2 * LIVE_SIDE:
-            image = load_photo(image)
-            image.thumbnail((LIVE_SIDE, LIVE_SIDE))
-            return image
-    except (PhotoError, ValueError, OSError):
-        raise ValueError("This frame cannot be read.") from None
-    raise ValueError(f"This frame is too large, the limit is {2 * LIVE_SIDE} pixels a side.")
 
 
 def by_size(faces: dict[int, FacePrediction]) -> dict[int, FacePrediction]:

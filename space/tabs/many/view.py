@@ -51,7 +51,7 @@ def _values(photo: PhotoPrediction) -> dict:
     """As JSON, without what has hundreds of numbers a face; the photo tab gives that, too."""
     values = photo.to_dict()
     for face in values["faces"]:
-        for name in ("anchor_similarities", "landmarks", "attention_map"):
+        for name in ("anchor_similarities", "landmarks", "attention_map", "attention_difference"):
             face.pop(name)
     return values
 

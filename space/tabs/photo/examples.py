@@ -12,11 +12,15 @@ FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLE = FOLDER / "eileen_collins.jpg"
 CLIP = FOLDER / "clip.mp4"
 THUMBNAIL_SIDE = 80  # pixels
-# Tells which one was clicked; `element` holds templates/photo/examples.
+# Tells which one was clicked, and shows it meanwhile; `element` holds templates/photo/examples.
 SCRIPT = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-example]");
-  if (button) trigger("click", { name: button.dataset.example });
+  if (!button) return;
+  const layout = document.querySelector("#gf-layout");
+  layout.style.setProperty("--gf-shown", `url("${button.querySelector("img").src}")`);
+  layout.dataset.loading = "example";
+  trigger("click", { name: button.dataset.example });
 });
 """
 

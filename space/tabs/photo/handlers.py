@@ -13,6 +13,7 @@ from grefel_hf.results import PhotoPrediction
 from ...hardware import TURN, on_gpu
 from ...measured import Coverage
 from ...uploads import open_photo_or_refuse, uploaded_file
+from .reasons import covered_view, refused_view, requested_crop
 from .view import faces_view, photo_view
 
 
@@ -26,6 +27,7 @@ class PhotoHandlers:
 
     def __init__(self, predictor: FacialExpressionPredictor, unsure: Coverage | None = None):
         self._predict = on_gpu(predictor.__call__)
+        self._occlusions = on_gpu(predictor.occlusions)
         self._unsure = unsure
 
     def predict(self, photo: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +71,39 @@ class PhotoHandlers:
         """The two parts of the page that show a result: the photo with boxes, and the faces' figures."""
         image, prediction = self._analyse(path)
         return photo_view(image, prediction), faces_view(prediction, self._unsure)
+
+    def cover(self, data: dict[str, Any]) -> str:
+        """What the page shows when parts of a face were covered, one after the other."""
+        asked = data.get("asked")
+        try:
+            crop, landmarks = requested_crop(data)
+        except (ValueError, TypeError):
+            return refused_view(asked)
+        with TURN:
+            return covered_view(asked, crop, self._occlusions(crop, landmarks))
+
+    def occlusion(self, photo: dict[str, Any]) -> dict[str, Any]:
+        """
+        Cover brows, eyes, nose and mouth of every face in a photo, one after the other, and recognise what is left. For
+        one who asks which part of a face an answer rests on. It is coarse: the model sees the parts together.
+
+        Args:
+            photo: an image file with any number of faces (JPEG, PNG, WebP, ...).
+
+        Returns:
+            A list of faces from left to right, each with its box (left, top, right, bottom in pixels) and occlusions,
+            that which takes most from the answer first: region, box (fractions of the crop), label, drop, label_after,
+            and the distributions before and after (class to probability).
+        """
+        _, prediction = self._analyse(uploaded_file(photo))
+        with TURN:
+            found = [self._occlusions(face.crop, face.landmarks) for face in prediction.faces]
+        return {
+            "faces": [
+                {"box": list(face.box), "occlusions": [occlusion.to_dict() for occlusion in occlusions]}
+                for face, occlusions in zip(prediction.faces, found)
+            ]
+        }
 
     def _analyse(self, path: str) -> tuple[Image.Image, PhotoPrediction]:
         """The upright photo and its prediction."""

@@ -1,5 +1,6 @@
 """The tab for one photo: an upload field that the photo with its boxes replaces, and the figures beside it."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,13 @@ from .examples import SCRIPT, example_file, examples_view
 from .handlers import PhotoHandlers
 from .view import empty_view
 
+REASONS_SCRIPT = Path(__file__).with_name("reasons.js")
+# While an answer is under way page.css shows the photo, where the answer will be, and the button that ends it.
+LOADING_UPLOAD = """(photo) => {
+  if (photo) document.querySelector('#gf-layout').dataset.loading = 'upload';
+  return photo;
+}"""
+LOADED = "() => { delete document.querySelector('#gf-layout').dataset.loading; }"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -46,17 +54,24 @@ class PhotoTab:
                 view = html("", "gf-photo-view", visible=False)
                 self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
+                cancel = gr.Button("Cancel", elem_id="gf-cancel")
                 examples = html(examples_view(), "gf-examples", script=SCRIPT)
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
+                covered = html("", "gf-covered", script=REASONS_SCRIPT.read_text(encoding="utf-8"))
         self.parts = [self.photo, view, faces, self.back, another, examples]
 
         events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
-        uploaded = self.photo.input(self._show_upload, self.photo, **events)
+        uploaded = self.photo.input(self._show_upload, self.photo, js=LOADING_UPLOAD, **events)
         uploaded.failure(self.emptied, None, **at_once)
-        self.focus_after(uploaded)
-        self.focus_after(examples.click(self._show_example, None, **events))
+        chosen = examples.click(self._show_example, None, **events)
+        for event in (uploaded, chosen):
+            self.focus_after(event)
+            event.then(None, js=LOADED)
+        # Afterwards, not at once: an answer that was under way would come after it.
+        cancel.click(None, cancels=[uploaded, chosen], js=LOADED).then(self.emptied, None, **at_once)
+        covered.submit(self._cover, None, covered, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
         another.click(self.emptied, None, **at_once)
 
     @staticmethod
@@ -94,6 +109,9 @@ class PhotoTab:
             return self.shown(uploaded_file(upload))
         except Refusal as error:
             return self.emptied(error)
+
+    def _cover(self, event: gr.EventData) -> str:
+        return self._handlers.cover(event._data or {})
 
     def _show_example(self, event: gr.EventData) -> tuple:
         path = example_file((event._data or {}).get("name"))

@@ -1,5 +1,6 @@
 """What is seen of one photo: its faces boxed, and everything about each face, as data for templates/photo."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ... import sentences as wording
 from ...data_uris import PHOTO_SIDE, csv_uri, jpeg_uri, json_uri
 from ...measured import Coverage
 from ...rendering import render
+from .reasons import anchor_map
 
 STRIP_SIDE = 96  # pixels
 HEAD_SIDE = 240
@@ -47,7 +49,7 @@ def faces_view(photo: PhotoPrediction, unsure: Coverage | None = None) -> str:
         return render("photo/no_face")
     count = len(photo.faces)
     panels = [
-        render("photo/face", number=number, count=count, **_panel(face, unsure))
+        render("photo/face", number=number, count=count, map=anchor_map(photo.faces, number), **_panel(face, unsure))
         for number, face in enumerate(photo.faces, start=1)
     ]
     return render("photo/faces", panels=panels)
@@ -84,6 +86,8 @@ def _panel(face: FacePrediction, unsure: Coverage | None) -> dict[str, Any]:
         "classes": figures.coloured(face.labels),
         "picture": jpeg_uri(face.crop, HEAD_SIDE),
         "crop": figures.crop(face),
+        "attention": wording.attention_sentence(face),
+        "landmarks": None if face.landmarks is None else json.dumps(face.landmarks.round(3).tolist()),
         "word": wording.answer_word(face),
         "right": right_in_100(face),
         "certainty": wording.certainty_line(face),

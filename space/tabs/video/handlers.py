@@ -1,8 +1,10 @@
 """A video, followed to its end with reports on the way: who was seen when, and an annotated copy."""
 
 import contextlib
+import math
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.results import right_in_100
+from grefel_hf.results import FacePrediction, right_in_100
 from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.decoder import VideoError
@@ -37,12 +39,12 @@ LEAST_SECONDS = 0.5
 
 @dataclass
 class Person:
-    """When someone was seen, smoothed distributions (N,), `right_in_100`, and the largest face as data URI."""
+    """When someone was seen, smoothed distributions (N,), `right_in_100`, and the best face as data URI."""
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
     picture: str = ""
-    size: float = 0.0  # pixels of that face's box
+    quality: float = 0.0  # of that face, see `picture_quality`
     answerable: bool = False  # whether any of the faces can be read
     rights: list[int | None] = field(default_factory=list)
 
@@ -80,6 +82,10 @@ class Analysis:
             if person.answerable and person.times[-1] - person.times[0] >= least
         }
 
+    def most_at_once(self) -> int:
+        """How many of these were seen in one frame, at most: so many different people there are."""
+        return max(Counter(time for person in self.shown().values() for time in person.times).values(), default=0)
+
     def csv(self) -> str:
         """One row per analysed frame and person; see `grefel_hf.video.analysis.timeline_rows`."""
         return csv_text(pd.DataFrame(self.rows, columns=timeline_columns(self.labels)))
@@ -104,7 +110,8 @@ class VideoHandlers:
 
         Returns:
             Persons: a number for each person, when they were seen first and last (seconds), their mean distribution.
-                Whoever left and came back is counted anew; whoever was seen for less than half a second is left out.
+                People are told apart by their place: whoever left and came back may be counted anew. Whoever was seen
+                for less than half a second is left out.
             CSV: one row per analysed frame and person with all distributions and confidences.
             Annotated video: a copy with boxes and labels drawn in.
         """
@@ -185,13 +192,18 @@ def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
     analysis.rows += timeline_rows(frame)
     for tracked in frame.faces:
         person = analysis.persons.setdefault(tracked.person, Person())
-        left, top, right, bottom = tracked.face.box
-        if (size := (right - left) * (bottom - top)) > person.size:
-            person.size, person.picture = size, jpeg_uri(tracked.face.crop, PERSON_SIDE)
+        if (quality := picture_quality(tracked.face)) > person.quality:
+            person.quality, person.picture = quality, jpeg_uri(tracked.face.crop, PERSON_SIDE)
         person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
         person.rights.append(right_in_100(tracked.face))
         person.distributions.append(tracked.smoothed)
+
+
+def picture_quality(face: FacePrediction) -> float:
+    """How well a face stands for a person: its size in pixels, less where it can hardly be read."""
+    left, top, right, bottom = face.box
+    return math.sqrt((right - left) * (bottom - top)) * (1.0 if face.answerability is None else face.answerability)
 
 
 @contextlib.contextmanager

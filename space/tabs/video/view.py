@@ -29,6 +29,8 @@ def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
     return render(
         "video/analysis",
         count=len(persons),
+        found=wording.people_found(len(persons), analysis.most_at_once(), analysis.end),
+        noun="Person" if len(persons) <= analysis.most_at_once() else "Track",
         dropped=len(analysis.persons) - len(persons),
         seconds=analysis.end,
         files={"json": json_uri(analysis.rows), "csv": csv_uri(analysis.csv())},

@@ -8,7 +8,8 @@ from PIL import Image
 
 from grefel_hf import FacialExpressionPredictor
 from space import limits
-from space.tabs.live.handlers import LiveHandlers, decode_frame
+from space.frames import decode_frame
+from space.tabs.live.handlers import LiveHandlers
 
 
 def uri(image: Image.Image, kind: str = "jpeg") -> str:

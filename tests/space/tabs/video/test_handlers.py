@@ -16,6 +16,25 @@ from tests.helpers.tiny import FILE_DATA, tiny_endpoint
 from tests.helpers.video_clips import scene, write_clip, write_sound
 
 
+def seen(number: int, size: float = 50.0, answerability: float | None = None, red: int = 0) -> TrackedFace:
+    crop = Image.new("RGB", (8, 8), (red, 0, 0))
+    picture = face(distribution(fear=0.9), box=(0, 0, size, size), crop=crop, answerability=answerability)
+    return TrackedFace(number, picture, distribution())
+
+
+def redness(uri: str) -> int:
+    """Of the middle of a picture in a data URI."""
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).getpixel((4, 4))[0]
+
+
+def analysis_of(*frames: list[TrackedFace]) -> Analysis:
+    """An analysis of frames with these faces, five a second."""
+    analysis = Analysis(total=len(frames))
+    for index, faces in enumerate(frames):
+        add_frame(analysis, VideoFrame(index, index / 5, LABELS, faces, True, Image.new))
+    return analysis
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -71,24 +90,12 @@ def test_a_cancelled_analysis_leaves_no_file(tiny_video_handlers, uploaded, tmp_
 
 
 def test_short_appearances_are_dropped_and_the_largest_face_stands_for_a_person():
-    def frame(index: int, *persons: tuple[int, float]) -> VideoFrame:
-        faces = [
-            TrackedFace(
-                number,
-                face(distribution(fear=0.9), box=(0, 0, size, size), crop=Image.new("RGB", (8, 8), (int(size), 0, 0))),
-                distribution(),
-            )
-            for number, size in persons
-        ]
-        return VideoFrame(index, index / 5, LABELS, faces, True, Image.new)
-
-    analysis = Analysis(total=10)
-    for index in range(10):
-        others = [(2, 10.0)] if index < 2 else []
-        add_frame(analysis, frame(index, (1, 200.0 if index == 4 else 50.0), *others))
+    frames = [[seen(1, 200.0, red=200) if index == 4 else seen(1, red=50)] for index in range(10)]
+    for early in frames[:2]:
+        early.append(seen(2, 10.0))
+    analysis = analysis_of(*frames)
     assert list(analysis.persons) == [1, 2] and list(analysis.shown()) == [1]
-    picture = Image.open(io.BytesIO(base64.b64decode(analysis.persons[1].picture.partition(",")[2])))
-    assert picture.getpixel((4, 4))[0] == pytest.approx(200, abs=5)
+    assert redness(analysis.persons[1].picture) == pytest.approx(200, abs=5)
     view = analysis_view(analysis, LABELS)
     assert "1 person in 1.8 seconds" in view and "1 short appearance of less than half a second" in view
 
@@ -123,3 +130,16 @@ def uploaded(astronaut, tmp_path, monkeypatch) -> dict:
     """A clip of 1.5 seconds among the uploads, as the page names it."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return {"path": str(write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20)] * 15))}
+
+
+def test_people_who_were_seen_at_once_are_people_and_others_are_tracks():
+    together = analysis_view(analysis_of(*[[seen(1), seen(2)]] * 5), LABELS)
+    assert "2 people in 0.8 seconds." in together and "Person 2" in together and "second track" not in together
+    apart = analysis_view(analysis_of(*[[seen(1), seen(2)]] * 5, *[[seen(3)]] * 5), LABELS)
+    assert "3 tracks in 1.8 seconds, of at least 2 people" in apart and "Track 3" in apart and "Person" not in apart
+    assert "not by who they are" in apart
+
+
+def test_a_smaller_face_that_can_be_read_stands_for_a_person_before_a_large_blur():
+    frames = [[seen(1, 100.0, 0.2, red=90)], [seen(1, 60.0, 0.9, red=200)], [seen(1, 50.0, 0.9, red=90)]]
+    assert redness(analysis_of(*frames).persons[1].picture) == pytest.approx(200, abs=5)

@@ -1,0 +1,48 @@
+// Why an answer: parts of a face are covered on demand, and anchors are read one by one.
+// `trigger` asks the server, which says what became of a covered face (templates/photo/covered) in #gf-covered.
+let asked = 0;
+const answers = document.querySelector("#gf-covered");
+
+const cover = (button) => {
+  const place = button.closest(".gf-cover"), { landmarks } = place.dataset;
+  const crop = place.closest(".gf-looked").querySelector(".gf-layers img").src;
+  place.dataset.asked = String(++asked);
+  button.disabled = true;
+  place.querySelector("[role=status]").textContent = "Covering one part after the other …";
+  trigger("submit", { crop, landmarks: landmarks ? JSON.parse(landmarks) : null, asked });
+};
+
+const read = (anchor) => {
+  for (const other of anchor.parentElement.querySelectorAll(".gf-anchor")) {
+    other.setAttribute("aria-pressed", String(other === anchor));
+    other.tabIndex = other === anchor ? 0 : -1;
+  }
+  anchor.closest(".gf-anchors").querySelector(".gf-anchor-words").textContent = anchor.dataset.words;
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".gf-cover button"), anchor = event.target.closest?.(".gf-anchor");
+  if (button) cover(button);
+  if (anchor) read(anchor);
+});
+
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+document.addEventListener("keydown", (event) => {
+  const anchor = event.target.closest?.(".gf-anchor");
+  if (!anchor || !(event.key in STEPS)) return;
+  event.preventDefault();
+  const all = [...anchor.parentElement.querySelectorAll(".gf-anchor")];
+  const next = all[(all.indexOf(anchor) + STEPS[event.key] + all.length) % all.length];
+  read(next);
+  next.focus();
+});
+
+// An answer to a face that is no longer shown is left out.
+new MutationObserver(() => {
+  const answer = answers.querySelector("[data-asked]");
+  const place = answer && document.querySelector(`.gf-cover[data-asked="${answer.dataset.asked}"]`);
+  if (!place) return;
+  place.querySelector("[role=status]").innerHTML = answer.innerHTML;
+  place.querySelector("button").disabled = false;
+  delete place.dataset.asked;
+}).observe(answers, { childList: true, subtree: true });
