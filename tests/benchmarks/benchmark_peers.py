@@ -7,7 +7,7 @@ Peers that install from a registry, and this package: the same photos and cores,
 Each peer lives in an environment of its own. `fer` (PyPI; with --no-deps, as it asks for what it does not use here):
 
     python -m venv ENV
-    ENV/bin/pip install tensorflow-cpu opencv-python-headless pandas requests tqdm "moviepy<2" "setuptools<81"
+    ENV/bin/pip install tensorflow-cpu "opencv-python-headless<5" pandas requests tqdm "moviepy<2" "setuptools<81"
     ENV/bin/pip install --no-deps fer
 
 `@vladmandic/face-api` (npm), on WebAssembly, as TensorFlow's own library does not come from the registry:
