@@ -4,10 +4,10 @@ How fast is it? Figures of one run on this machine, as ratios where something is
     python -m tests.benchmarks.benchmark [--sections backbones runtimes ...] [--output FILE.json] [--compare OLD.json]
 
 Sections: `backbones` (the model against its backbones alone), `runtimes` (eager, bf16, ONNX, int8 and compiled
-PyTorch at batch 1, 8 and 32), `photo` (the shares of one photo; photos a second), `bulk` (faces a second through
-`stream`), `memory` (peaks) and `training` (images a second, from benchmark_data_pipeline.py). Set GREFEL_YUNET to
-measure with YuNet; without it photos are searched by HOG. What is compared takes turns and counts by its median; other
-programs disturb all the same, so let the machine rest.
+PyTorch at batch 1, 8 and 32), `photo` (the shares of one photo; photos a second), `bulk` (photos a second through
+`stream`, against its parts alone), `memory` (peaks), `many` (peaks over `--photos` small ones) and `training` (images a
+second, from benchmark_data_pipeline.py). Set GREFEL_YUNET to measure with YuNet; without it photos are searched by HOG.
+What is compared takes turns and counts by its median; other programs disturb all the same, so let the machine rest.
 """
 
 import argparse
@@ -31,6 +31,7 @@ SECTIONS = {
     "photo": lambda args: photo_sections.photo(args.runtime),
     "bulk": lambda args: photo_sections.bulk(args.runtime),
     "memory": lambda args: photo_sections.memory(args.runtime),
+    "many": lambda args: photo_sections.many(args.runtime, args.photos),
     "training": lambda args: training(args.threads),
 }
 
@@ -42,7 +43,8 @@ def parse_args() -> argparse.Namespace:
     add("--output", type=Path, metavar="FILE", help="write the figures as JSON")
     add("--compare", type=Path, metavar="FILE", help="the --output of another run, printed beside this one's")
     add("--threads", type=int, default=2, help="threads of PyTorch and ONNX Runtime (default: 2)")
-    add("--runtime", default="auto", help="of the predictor in photo, bulk and memory (default: auto)")
+    add("--runtime", default="auto", help="of the predictor in photo, bulk, memory and many (default: auto)")
+    add("--photos", type=int, default=10_000, help="of the section `many` (default: 10000)")
     add("--compile", action=argparse.BooleanOptionalAction, default=True, help="time compiled PyTorch, too")
     return parser.parse_args()
 

@@ -1,12 +1,13 @@
 """
-An older commit and this tree, side by side in one run: ratios that another program on the machine cannot bend.
+An older commit and this tree side by side in one run, each with the checkpoint that it bundles.
 
     GREFEL_YUNET=face_detection_yunet_2023mar.onnx python -m tests.benchmarks.benchmark_against --old COMMIT
-        [--questions start face detect photo video] [--config train/configs/RECIPE.yaml] [--rounds 10] [--threads 1]
+        [--tables start processor clock agreement] [--rounds 10] [--threads 2] [--photos FILE ...]
 
-Both take turns, round by round, and what is printed is the median of the ratios within a round, with both medians.
-Seconds are those of the processor (all threads), not of the clock, so that the machine may be busy. `--config` names a
-recipe whose network, with random weights, is timed as a third one: speed does not depend on the weights.
+`start` and `processor` are in seconds of the processor, the latter on one thread: another program on the machine bends
+none of it. `clock` has the same rows by the clock, on `--threads`, for a machine at rest. Both trees take turns, round
+by round; printed are both medians and the median of the ratios within a round. `agreement` is how far apart the answers
+of both are with the network of the old one, on `--photos` (and one that comes with scikit-image) and on a video.
 """
 
 import argparse
@@ -15,41 +16,53 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+import numpy as np
 
 from tests.helpers import REPOSITORY
 
 WORKER = Path(__file__).with_name("worker.py")
-QUESTIONS = ("start", "face", "detect", "photo", "video")
+BUNDLED = Path("grefel_hf/checkpoints/grefel-small")
 STARTS = {
     "import grefel_hf": ("-c", "import grefel_hf"),
     "python -m grefel_hf --help": ("-m", "grefel_hf", "--help"),
     "python train/train.py --help": ("train/train.py", "--help"),
     "python train/evaluate.py --help": ("train/evaluate.py", "--help"),
-    "python -m grefel_hf photo.jpg, not the first time": ("-m", "grefel_hf", "photo.jpg"),
+    "python -m grefel_hf photo.jpg, graph kept": ("-m", "grefel_hf", "photo.jpg"),
 }
+# What workers time, by the name of the row.
+ACTIONS = {
+    "a face at batch 1": "face",
+    "faces of a photo of 640x480, YuNet": "detect",
+    "that photo, from pixels to its result": "photo",
+    "a frame of a video of 640x480": "video",
+}
+TABLES = ("start", "processor", "clock", "agreement")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--old", required=True, metavar="COMMIT", help="what to compare with")
-    add("--questions", nargs="+", choices=QUESTIONS, default=QUESTIONS, help="default: all")
-    add("--config", type=Path, metavar="YAML", help="recipe of a network to time beside the bundled one")
-    add("--rounds", type=int, default=10, help="turns of each (default: 10; a third for starts and videos)")
-    add("--threads", type=int, default=1, help="of ONNX Runtime (default: 1, so that processor time is time)")
+    add("--tables", nargs="+", choices=TABLES, default=TABLES, help="default: all")
+    add("--rounds", type=int, default=10, help="turns of each (default: 10; a fifth for starts and videos)")
+    add("--threads", type=int, default=2, help="of what is timed by the clock (default: 2)")
+    add("--photos", nargs="*", type=Path, default=[], metavar="FILE", help="on which answers are compared")
     return parser.parse_args()
 
 
 class Tree:
-    """One tree of the two: programs that start in it, and a worker that has it loaded."""
+    """One tree of the two: programs that start in it, and workers that have it loaded, one for a number of threads."""
 
-    def __init__(self, root: Path, home: Path, threads: int):
-        self.root, self.worker = root, None
+    def __init__(self, root: Path, home: Path):
+        self.root = root
         paths = f"{root}{os.pathsep}{root / 'train'}"
-        self.environment = os.environ | {"PYTHONPATH": paths, "HF_HOME": str(home), "OMP_NUM_THREADS": str(threads)}
-        self.environment |= {"HF_HUB_OFFLINE": "1"}
+        self.environment = os.environ | {"PYTHONPATH": paths, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+        self.workers: dict[int, subprocess.Popen] = {}
 
     def start(self, *arguments: str) -> float:
         """Processor seconds of a program from its start to its end."""
@@ -61,43 +74,82 @@ class Tree:
             raise SystemExit(f"{self.root}: python {' '.join(arguments)} failed")
         return used.ru_utime + used.ru_stime
 
-    def measure(self, what: str) -> float:
-        """Processor milliseconds of one thing that the worker can do."""
-        if self.worker is None:
-            command = [sys.executable, str(WORKER)]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            self.worker = subprocess.Popen(command, cwd=self.root, env=self.environment, **pipes)
-        self.worker.stdin.write(what + "\n")
-        self.worker.stdin.flush()
-        return json.loads(self.worker.stdout.readline())
+    def ask(self, what: str, *arguments: str, threads: int = 1) -> Any:
+        """What the worker answers; see its `ANSWERS`."""
+        if threads not in self.workers:
+            self.workers[threads] = subprocess.Popen(
+                [sys.executable, str(WORKER)],
+                cwd=self.root,
+                env=self.environment | {"OMP_NUM_THREADS": str(threads)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        worker = self.workers[threads]
+        worker.stdin.write(json.dumps([what, *arguments]) + "\n")
+        worker.stdin.flush()
+        return json.loads(worker.stdout.readline())
 
     def stop(self):
-        if self.worker is not None:
-            self.worker.communicate()
-            self.worker = None
+        while self.workers:
+            self.workers.popitem()[1].communicate()
 
 
-def print_row(name: str, old: list[float], new: list[float], unit: str):
-    ratio = median(b / a for a, b in zip(old, new))
-    print(f"| {name} | {median(old):.2f} {unit} | {median(new):.2f} {unit} | {ratio:.2f} |", flush=True)
+def print_header(title: str, *columns: str):
+    print(f"\n| {' | '.join((title, *columns))} |\n|{'---|' * (1 + len(columns))}", flush=True)
+
+
+def compare(old: Tree, new: Tree, name: str, measure: Callable[[Tree], float], rounds: int, digits: int, rate: bool):
+    """
+    Print a row.
+
+    Args:
+        measure: seconds in one tree; called once before it counts.
+        rate: say how many a second that is, too.
+    """
+    measure(old), measure(new)
+    before, after = zip(*((measure(old), measure(new)) for _ in range(rounds)))
+    cells = []
+    for seconds in (median(before), median(after)):
+        text = f"{seconds:.{digits}f} s" if digits < 3 else f"{1000 * seconds:.1f} ms"
+        cells.append(text + (f" ({1 / seconds:.1f} a second)" if rate else ""))
+    print(f"| {name} | {' | '.join(cells)} | {median(b / a for a, b in zip(before, after)):.2f} |", flush=True)
 
 
 def compare_starts(old: Tree, new: Tree, photo: Path, rounds: int):
+    print_header("to start, processor seconds", "then", "now", "now / then")
     for name, arguments in STARTS.items():
         arguments = [str(photo) if argument == "photo.jpg" else argument for argument in arguments]
-        if "-m" in arguments and "--help" not in arguments:  # graphs are made at the first start
-            old.start(*arguments), new.start(*arguments)
-        pairs = [(old.start(*arguments), new.start(*arguments)) for _ in range(rounds)]
-        print_row(name, *map(list, zip(*pairs)), "s")
+        compare(old, new, name, lambda tree, given=arguments: tree.start(*given), max(1, rounds // 5), 2, False)
 
 
-def compare(old: Tree, new: Tree, rounds: int, rows: dict[str, tuple[str, str]], unit: str = "ms"):
-    """Rows by name: what the worker of each tree does."""
-    for first, second in rows.values():
-        old.measure(first), new.measure(second)
-    for name, (first, second) in rows.items():
-        pairs = [(old.measure(first), new.measure(second)) for _ in range(rounds)]
-        print_row(name, *map(list, zip(*pairs)), unit)
+def compare_times(old: Tree, new: Tree, rounds: int, threads: int, by_clock: bool):
+    measured = f"by the clock, {threads} threads" if by_clock else "processor time, one thread"
+    print_header(measured, "then", "now", "now / then")
+    for name, action in ACTIONS.items():
+
+        def seconds(tree: Tree, action=action) -> float:
+            return tree.ask(action, threads=threads if by_clock else 1)["clock" if by_clock else "processor"]
+
+        turns = max(1, rounds // 5) if action == "video" else rounds
+        compare(old, new, name, seconds, turns, 3, rate=action in ("photo", "video"))
+
+
+def compare_answers(old: Tree, new: Tree, photos: list[Path]):
+    """How far boxes and distributions are apart, with the network of the old tree in both."""
+    network = str(old.root / BUNDLED)
+    print_header("answers, the old network in both", "faces", "box, pixels", "probability", "other labels")
+    photographed = [tree.ask("photographed", network, *map(str, photos)) for tree in (old, new)]
+    filmed = [tree.ask("filmed", network) for tree in (old, new)]
+    for name, (before, after) in {f"{len(photos)} photos": photographed, "the frames of a video": filmed}.items():
+        if len(before) != len(after):
+            print(f"| {name} | {len(before)} then, {len(after)} now | | | |")
+            continue
+        boxes, values = (np.array([[f[key] for f in found] for found in (before, after)]) for key in ("box", "values"))
+        apart = [np.abs(both[0] - both[1]).max(axis=1) for both in (boxes, values)]
+        changed = (values[0].argmax(-1) != values[1].argmax(-1)).sum()
+        cells = (f"{np.median(one):.3g} (at most {one.max():.3g})" for one in apart)
+        print(f"| {name} | {len(before)} | {' | '.join(cells)} | {changed} |", flush=True)
 
 
 def main():
@@ -107,23 +159,17 @@ def main():
         root.mkdir()
         archive = subprocess.run(["git", "archive", args.old], cwd=REPOSITORY, capture_output=True, check=True)
         subprocess.run(["tar", "x", "-C", str(root)], input=archive.stdout, check=True)
-        old, new = (Tree(tree, Path(folder) / f"home-{tree.name}", args.threads) for tree in (root, REPOSITORY))
-        new.measure(f"save {photo}")
-        print(f"| {args.old} against this tree | then | now | now / then |\n|---|---|---|---|")
-        if "start" in args.questions:
-            compare_starts(old, new, photo, max(1, args.rounds // 3))
-        if "face" in args.questions:
-            rows = {"a face, the bundled network": ("face", "face")}
-            if args.config:
-                rows[f"a face, that of {args.config.name}"] = ("face", f"face {args.config.resolve()}")
-            compare(old, new, args.rounds, rows)
-        if "detect" in args.questions:
-            compare(old, new, args.rounds, {"a photo of 640x480 with one face, YuNet alone": ("detect", "detect")})
-        if "photo" in args.questions:
-            rows = {"the same from its file to results": (f"photo {photo}", f"photo {photo}")}
-            compare(old, new, args.rounds, rows)
-        if "video" in args.questions:
-            compare(old, new, max(1, args.rounds // 3), {"a frame of 640x480 of a video": ("video", "video")})
+        old, new = (Tree(tree, Path(folder) / f"home-{tree.name}") for tree in (root, REPOSITORY))
+        new.ask("save", str(photo))
+        print(f"{args.old} and this tree")
+        if "start" in args.tables:
+            compare_starts(old, new, photo, args.rounds)
+        if "processor" in args.tables:
+            compare_times(old, new, args.rounds, args.threads, by_clock=False)
+        if "clock" in args.tables:
+            compare_times(old, new, args.rounds, args.threads, by_clock=True)
+        if "agreement" in args.tables:
+            compare_answers(old, new, [photo, *(given.resolve() for given in args.photos)])
         old.stop(), new.stop()
 
 

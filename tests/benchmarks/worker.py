@@ -1,11 +1,12 @@
 """
 The other end of benchmark_against: does what it is told by lines, on whichever tree is first in its path.
 
-It answers with processor milliseconds of one call; it imports what both trees have.
+It imports what both trees have. A line is a JSON list: what to answer (see `ANSWERS`), and its arguments.
 """
 
 import functools
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ import skimage.data
 from PIL import Image
 
 CALLS = 3
-FRAMES = 60
+FRAMES = 150
 
 
 def photo_640() -> Image.Image:
@@ -29,38 +30,16 @@ def photo_640() -> Image.Image:
 
 
 @functools.cache
-def detector():
-    from grefel_hf.faces.detection import create_detector
-
-    return create_detector("yunet")
-
-
-@functools.cache
-def predictor():
+def predictor(network: str | None = None):
+    """With the bundled network, or that of a folder."""
     from grefel_hf import FacialExpressionPredictor
 
-    return FacialExpressionPredictor.from_pretrained(detector="yunet", runtime="onnx")
-
-
-@functools.cache
-def network(recipe: str | None) -> tuple[Callable, np.ndarray]:
-    """What runs a network, the bundled one or that of a recipe with random weights, and pixel values for it."""
-    if recipe is None:
-        values = predictor().processor([photo_640()], return_tensors="np")["pixel_values"]
-        return predictor().network, values
-    import yaml
-
-    from grefel_hf import GReFELConfig, GReFELForImageClassification
-    from grefel_hf.runtime.networks import create_network
-
-    config = GReFELConfig.from_size("small", num_labels=8, **yaml.safe_load(Path(recipe).read_text())["model"])
-    values = np.random.default_rng(0).standard_normal((1, 3, config.image_size, config.image_size))
-    return create_network(GReFELForImageClassification(config).eval(), "onnx"), values.astype(np.float32)
+    return FacialExpressionPredictor.from_pretrained(network, detector="yunet", runtime="onnx")
 
 
 @functools.cache
 def video() -> Path:
-    """60 frames at 30 a second in which the face drifts."""
+    """Frames at 30 a second in which the face drifts."""
     import av
 
     file = Path(tempfile.mkdtemp()) / "video.mp4"
@@ -75,43 +54,78 @@ def video() -> Path:
     return file
 
 
-def watch():
+def watch(network: str | None = None) -> list:
+    """The faces of all frames, in order."""
     from grefel_hf.video import analyse_video
     from grefel_hf.video.reader import VideoReader
 
     with VideoReader(video()) as reader:
-        frames = sum(1 for _ in analyse_video(reader, predictor()))
-    assert frames == FRAMES
+        frames = list(analyse_video(reader, predictor(network)))
+    assert len(frames) == FRAMES
+    return [tracked.face for frame in frames for tracked in frame.faces]
 
 
-def milliseconds(action: Callable, calls: int = CALLS) -> float:
-    start = time.process_time()
+def seconds(action: Callable, calls: int = CALLS) -> dict[str, float]:
+    """Of one call, by the clock and of the processor (all threads, and processes that ended)."""
+
+    def now() -> dict[str, float]:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return {"processor": sum(one.ru_utime + one.ru_stime for one in used), "clock": time.perf_counter()}
+
+    start = now()
     for _ in range(calls):
         action()
-    return 1000 * (time.process_time() - start) / calls
+    return {name: (value - start[name]) / calls for name, value in now().items()}
 
 
-def answer(what: str, argument: str | None) -> float:
-    if what == "save":
-        photo_640().save(argument, quality=90)
-        return 0.0
-    if what == "face":
-        run, values = network(argument)
-        return milliseconds(lambda: run(values))
-    if what == "detect":
-        picture = photo_640()
-        return milliseconds(lambda: detector().detect(picture))
-    if what == "photo":
-        return milliseconds(lambda: predictor()(argument))
+def face() -> dict[str, float]:
+    values = predictor().processor([photo_640()], return_tensors="np")["pixel_values"]
+    return seconds(lambda: predictor().network(values))
+
+
+def detect() -> dict[str, float]:
+    picture = photo_640()
+    return seconds(lambda: predictor().detector.detect(picture))
+
+
+def photo() -> dict[str, float]:
+    picture = photo_640()
+    return seconds(lambda: predictor()(picture))
+
+
+def frame() -> dict[str, float]:
     video()
-    return milliseconds(watch, 1) / FRAMES
+    return {name: value / FRAMES for name, value in seconds(watch, 1).items()}
+
+
+def photographed(network: str, *photos: str) -> list[dict]:
+    return [figures(face) for photo in photos for face in predictor(network)(photo).faces]
+
+
+def filmed(network: str) -> list[dict]:
+    return [figures(face) for face in watch(network)]
+
+
+def figures(face) -> dict[str, list[float]]:
+    return {"box": list(map(float, face.box)), "values": face.corrected.tolist()}
+
+
+ANSWERS = {
+    "save": lambda file: photo_640().save(file, quality=90),
+    "face": face,
+    "detect": detect,
+    "photo": photo,
+    "video": frame,
+    "photographed": photographed,
+    "filmed": filmed,
+}
 
 
 def main():
     cv2.setNumThreads(1)
     for line in sys.stdin:
-        what, _, argument = line.strip().partition(" ")
-        print(json.dumps(answer(what, argument or None)), flush=True)
+        what, *arguments = json.loads(line)
+        print(json.dumps(ANSWERS[what](*arguments)), flush=True)
 
 
 if __name__ == "__main__":

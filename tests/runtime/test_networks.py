@@ -87,3 +87,28 @@ def test_compiled_networks_fold_and_leave_the_model(tiny_model, monkeypatch):
     for name, values in network(pixels(2)).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in tiny_model.modules())
+
+
+def test_batches_go_to_a_gpu_from_pinned_memory(monkeypatch):
+    """A stub stands in the place of the GPU."""
+
+    class OnGpu:
+        device = torch.device("cuda")
+
+        def to(self, memory_format):
+            assert memory_format == torch.channels_last
+
+        def __call__(self, pixel_values):
+            return {"logits": pixel_values.mean((1, 2, 3))}
+
+    steps = []
+
+    def moved(batch, device, non_blocking=False):
+        steps.append((device.type, non_blocking))
+        return batch
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda batch: steps.append("pinned") or batch)
+    monkeypatch.setattr(torch.Tensor, "to", moved)
+    values = pixels(2)
+    assert TorchNetwork(OnGpu())(values)["logits"] == pytest.approx(values.mean((1, 2, 3)), abs=1e-5)
+    assert steps == ["pinned", ("cuda", True)]

@@ -17,6 +17,7 @@ from grefel_hf.faces.cropping import crop_face
 from grefel_hf.faces.detection import FaceDetector
 from grefel_hf.faces.photos import PhotoError, load_photo
 from grefel_hf.results import PARTS
+from grefel_hf.runtime.torch_network import on_device
 from grefel_train.data.dataset import BadImageError, normalize, pixels_of, read_image, report_bad_image, to_unit_range
 
 BOX = ("left", "top", "right", "bottom")
@@ -98,7 +99,7 @@ class PartPredictor:
     @torch.inference_mode()
     def run(self, pixels: torch.Tensor) -> list[dict[str, Any]]:
         """The model's columns for each face of a batch (B, 3, S, S)."""
-        images = normalize(to_unit_range(pixels.to(self.model.device)), self.processor)
+        images = normalize(to_unit_range(on_device(pixels, self.model.device)), self.processor)
         output = self.model(pixel_values=images)
         values = {}
         for name, logits in (("corrected", output.logits), ("primary", output.primary_logits)):
