@@ -1,10 +1,11 @@
 """Visitors of a running page, as their browsers and programs ask; and what its process takes."""
 
 import base64
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -90,17 +91,20 @@ def _ask(url: str, endpoint: str, files: list[Path], data_of: Callable[[list[dic
 def process_of(url: str) -> int:
     """The id of the app's process, by its --port."""
     port = url.rstrip("/").rpartition(":")[2].encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        words = (folder / "cmdline").read_bytes().split(b"\0")
+    for number, words in _processes():
         if b"app.py" in words and port in words:
-            return int(folder.name)
+            return number
     raise RuntimeError(f"no app.py runs on port {port.decode()}")
 
 
 def megabytes(process: int) -> float:
-    """Resident memory."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    """Resident memory, that of the processes that decode for it included."""
+    kilobytes = 0
+    for number in (process, *children(process)):
+        with contextlib.suppress(OSError, IndexError):  # it has ended
+            status = Path(f"/proc/{number}/status").read_text()
+            kilobytes += int(status.partition("VmRSS:")[2].split()[0])
+    return kilobytes / 1024
 
 
 def threads(process: int) -> int:
@@ -111,15 +115,19 @@ def open_files(process: int) -> int:
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
 
 
-def decoders(process: int) -> list[int]:
-    """The processes that decode videos for it."""
+def children(process: int, module: str = "") -> list[int]:
+    """The processes that it started, those that run a module of this name."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes()
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-        if b"decoder_process" in words and parent == process:
-            found.append(int(folder.name))
+    for number, words in _processes():
+        with contextlib.suppress(OSError):  # it has ended
+            parent = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process and module.encode() in b" ".join(words):
+                found.append(number)
     return found
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    """Number and command line of each."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield int(folder.name), (folder / "cmdline").read_bytes().split(b"\0")
