@@ -25,6 +25,7 @@ from .limits import (
     MAX_STORED_MB_PER_VISITOR,
     MAX_UPLOADS_AT_ONCE,
     STORED_SECONDS,
+    UPLOAD_WAIT_SECONDS,
 )
 from .storage import FILE_BYTES, folder_bytes
 
@@ -44,6 +45,7 @@ MCP = re.compile(r"/gradio_api/mcp(/|$)")
 UPLOADED = re.compile(r"/+(gradio_api/+)?(file=|stream/)", re.IGNORECASE)
 READING = {"GET", "HEAD", "OPTIONS"}
 LONGEST_QUERY = 2000  # bytes; what the framework remembers of some for ever
+LOOK_SECONDS = 0.1  # between looks whether another upload may begin
 NO_ROOM = "There is no room for uploads at the moment: try again in some minutes."
 QUOTA_SPENT = f"You have uploaded {MAX_STORED_MB_PER_VISITOR} MB in the last minutes, the limit: try again later."
 PART_BYTES = 200  # what each part of a JSON body counts on top of its characters: it is an object in memory
@@ -121,6 +123,18 @@ class Guard:
                 self._kept -= Counter({other: self._stored[other].popleft()[1]})
             if not self._stored[other]:
                 del self._stored[other]
+        uploading, until = self._uploading, now + UPLOAD_WAIT_SECONDS
+        while uploading.total() >= MAX_UPLOADS_AT_ONCE or 2 * uploading[visitor] >= MAX_UPLOADS_AT_ONCE:
+            if time.monotonic() >= until:
+                return await answer(send, 503, NO_ROOM)
+            await asyncio.sleep(LOOK_SECONDS)
+        uploading[visitor] += 1
+        try:
+            await self._bounded_upload(scope, receive, send, headers, visitor)
+        finally:
+            self._uploading -= Counter({visitor: 1})  # what is 0 goes
+
+    async def _bounded_upload(self, scope, receive, send, headers, visitor):
         kept = self._kept.total()
         stored = await asyncio.to_thread(folder_bytes, self._uploads) - kept  # and what is kept from now on
         announced = announced_bytes(headers) or 0
@@ -135,20 +149,15 @@ class Guard:
             check(size)
             self._kept[visitor] += size
 
-        uploading = self._uploading
-        if uploading.total() >= MAX_UPLOADS_AT_ONCE or 2 * uploading[visitor] >= MAX_UPLOADS_AT_ONCE:
-            return await answer(send, 503, NO_ROOM)
         try:
             check(announced or 1)
         except BodyRefusedError as error:
             return await answer(send, error.status, error.text)
-        uploading[visitor] += 1
         counted = CountedBody(receive, count, (b"filename",), FILE_BYTES)
         try:
             await run_counted(self._app, scope, counted, send)
         finally:
-            self._uploading -= Counter({visitor: 1})  # what is 0 goes
-            self._stored.setdefault(visitor, deque()).append((now, counted.bytes))
+            self._stored.setdefault(visitor, deque()).append((time.monotonic(), counted.bytes))
 
     async def _other(self, scope, receive, send, headers):
         """Is held in memory, and takes a multiple of its size there."""

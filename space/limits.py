@@ -33,6 +33,7 @@ MAX_BODIES_MB = 64  # of all requests that are being read
 MAX_STORED_MB = 2000  # of all uploads on disk
 MAX_STORED_MB_PER_VISITOR = 400  # uploaded within the time that uploads are kept
 MAX_UPLOADS_AT_ONCE = 32  # half of them for one visitor
+UPLOAD_WAIT_SECONDS = 15.0  # for one of these places
 BODY_SECONDS = 30.0  # for what a request sends, and a second more for each of so many bytes
 LEAST_BYTES_A_SECOND = 10_000
 STORED_SECONDS = 480

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def live_visitor(url: str, photo: Path, frames: int = 5) -> str:
     session = os.urandom(8).hex()
     frame = f"data:image/jpeg;base64,{base64.b64encode(photo.read_bytes()).decode()}"
     kinds = set()
-    with httpx.Client(timeout=MOST_SECONDS) as client:
+    with _browser() as client:
         config = client.get(f"{url}config").json()
         camera = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "gf-camera")
         event = next(
@@ -54,9 +55,22 @@ def live_visitor(url: str, photo: Path, frames: int = 5) -> str:
             body = {"data": [None], "fn_index": event, "session_hash": session, "event_data": {"frame": frame}}
             joined = client.post(f"{url}gradio_api/queue/join", json=body)
             if joined.status_code != 200:
-                return "refused"
+                return _refusal(joined)
             kinds.add(_live_answer(client, url, session))
     return "failed" if "failed" in kinds else "queued" if "queued" in kinds else "answered"
+
+
+def _refusal(answer: httpx.Response) -> str:
+    """Where, and that it was in a sentence."""
+    reason = answer.json().get("detail")
+    route = "upload" if answer.url.path.endswith("/upload") else "queue"
+    return f"refused by the {route}" if isinstance(reason, str) and " " in reason else f"failed: {answer.text[:100]}"
+
+
+def _browser() -> httpx.Client:
+    """Each visitor has an address of their own, of this machine."""
+    address = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+    return httpx.Client(timeout=MOST_SECONDS, transport=httpx.HTTPTransport(local_address=address))
 
 
 def _live_answer(client: httpx.Client, url: str, session: str) -> str:
@@ -70,17 +84,17 @@ def _live_answer(client: httpx.Client, url: str, session: str) -> str:
 
 
 def _ask(url: str, endpoint: str, files: list[Path], data_of: Callable[[list[dict]], list]) -> str:
-    with httpx.Client(timeout=MOST_SECONDS) as client:
+    with _browser() as client:
         uploaded = []
         for file in files:
             with file.open("rb") as content:
                 answer = client.post(f"{url}gradio_api/upload", files={"files": (file.name, content)})
             if answer.status_code != 200:
-                return "refused"
+                return _refusal(answer)
             uploaded.append({"path": answer.json()[0], **FILE})
         call = client.post(f"{url}gradio_api/call/{endpoint}", json={"data": data_of(uploaded)})
         if call.status_code != 200:
-            return "refused"
+            return _refusal(call)
         text = client.get(f"{url}gradio_api/call/{endpoint}/{call.json()['event_id']}").text
     last = text.strip().rpartition("event: ")[2]
     if last.startswith("complete"):
