@@ -7,7 +7,7 @@ from grefel_hf.limited_process import IDLE, allow
 
 
 def test_work_and_waiting_have_an_end_each(monkeypatch):
-    """Either ends a process that works without an end; what only waits needs the second, on a busy machine the first."""
+    """Either ends a process that works without an end; what only waits needs the second."""
     asked = {}
     monkeypatch.setattr(limited_process.signal, "setitimer", lambda which, seconds: asked.update({which: seconds}))
     allow(2.0)
