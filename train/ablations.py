@@ -181,8 +181,10 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
     from grefel_train.laboratory.table import to_markdown as laboratory_table
     from grefel_train.run.arguments import build_parser
     from grefel_train.run.build import build_config, build_model, build_processor
+    from grefel_train.run.processes import keep_freed_memory
     from grefel_train.run.recipe import parse_with_recipe
 
+    keep_freed_memory()
     heads = args.heads or list(ARMS)
     if unknown := set(heads) - set(ARMS):
         sys.exit(f"--heads {' '.join(sorted(unknown))}: choose among {', '.join(ARMS)}.")

@@ -49,7 +49,7 @@ class Plan:
         images: numbers of training images, 0 for all.
         noise: of the labels.
         seeds: each with images and wrong labels of its own.
-        rates: among which each arm's learning rate is chosen, once.
+        rates: among which each arm's learning rate is chosen, once, on the largest number of images.
         steps: of training.
     """
 
@@ -91,8 +91,8 @@ def run_plan(plan: Plan, train: Features, validation: Features, config: GReFELCo
         if name in found["results"]:
             continue
         if key not in found["rates"]:
-            fewest = min(count or len(train.labels) for count in plan.images)
-            some = subset(train, fewest, SEARCH_NOISE, config.num_labels, SEARCH_SEED)
+            most = max(count or len(train.labels) for count in plan.images)
+            some = subset(train, most, SEARCH_NOISE, config.num_labels, SEARCH_SEED)
             found["rates"][key] = choose_rate(maker(key, some), some, list(plan.rates), plan.steps, SEARCH_SEED)
         own = subset(train, images or None, noise, config.num_labels, seed)
         heads = train_heads(maker(key, own), own, found["rates"][key], plan.steps, seed)
