@@ -309,7 +309,7 @@ def _rest(image: Image.Image) -> Image.Image | None:
 
 
 def _missing_rows(image: Image.Image) -> float:
-    """Share of the rows of one value, which decoders never came to; of a JPEG, which has its rows in order, at its end."""
+    """Share of the rows of one value, which decoders never came to; of a JPEG, whose rows are in order, at its end."""
     rows = np.asarray(image).reshape(image.height, image.width, -1)
     drawn = (rows != rows[:, :1]).any(axis=(1, 2))
     if image.format in _JPEGS and drawn.any():  # bars above and below were there
