@@ -2,7 +2,7 @@
 (() => {
   const mend = () => {
     // A name that differs from the text one sees cannot be spoken to a computer that listens.
-    for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+    for (const field of document.querySelectorAll("button.upload-container:not(.icon-mode)[aria-label]")) field.removeAttribute("aria-label");
     for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
       for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
   };

@@ -6,7 +6,6 @@ import subprocess
 import tarfile
 
 import pytest
-
 from PIL import Image
 
 from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera, upload
@@ -142,7 +141,7 @@ def test_all_words_are_english_whatever_the_browser_prefers(chromium, address):
         assert tab.evaluate("() => document.documentElement.lang") == "en"
         words.append(tab.evaluate(WORDS))
         context.close()
-    assert words[0] == words[1] and "Use via API" in words[0]
+    assert words[0] == words[1] and "Use via API or MCP" in words[0]
     assert len([word for word in words[0] if "Drop" in word]) >= 3  # the framework's own fields
 
 
