@@ -5,6 +5,11 @@
     for (const field of document.querySelectorAll("button.upload-container:not(.icon-mode)[aria-label]")) field.removeAttribute("aria-label");
     for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
       for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
+    // A button within a button: the outer one does nothing.
+    for (const button of document.querySelectorAll("button:not([role]):has(button)")) {
+      button.setAttribute("role", "group");
+      button.tabIndex = -1;
+    }
   };
   mend();
   new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-label"] });

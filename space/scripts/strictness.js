@@ -42,8 +42,8 @@
   const choose = (slider) => {
     least = slider.value === slider.min ? 0 : Number(slider.value);
     const { all, words } = slider.dataset, said = least ? JSON.parse(words)[least] : all;
-    slider.setAttribute("aria-valuetext", least ? `${least} in 100` : "all answers");
-    document.querySelector("#gf-strictness-value").textContent = least ? `at least ${least}` : "any number";
+    slider.setAttribute("aria-valuetext", least ? `right at least ${least} times in 100` : "every answer");
+    document.querySelector("#gf-strictness-value").textContent = least ? `answers right at least ${least} times in 100` : "every answer";
     document.querySelector("#gf-strictness-words").textContent = said;
     judge();
     document.dispatchEvent(new Event("strictness"));
