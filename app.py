@@ -60,6 +60,7 @@ from space.page import DELETE_CACHE, build_page, public_name  # noqa: E402
 from space.sessions import forget_sessions  # noqa: E402
 from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
+from space.uploads import PHOTOS  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -89,7 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     predictor = load_predictor(args.model, args.detector)
     page = build_page(predictor, args.model)
-    start_sweeping(own_files(page), *DELETE_CACHE)
+    PHOTOS.start()
+    start_sweeping(page, own_files(page), *DELETE_CACHE)
     speak_english(templates.env)
     launch(
         page,
