@@ -5,6 +5,7 @@ import pickle
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset, Features
@@ -87,6 +88,15 @@ def test_a_column_of_datasets_and_other_iterables_are_several_photos(predictor, 
     for photos in (column, (photo for photo in (astronaut, astronaut)), (astronaut, astronaut)):
         results = predictor(photos)
         assert [photo.faces[0].label for photo in results] == ["happiness", "happiness"]
+
+
+def test_a_column_of_pandas_and_a_batch_are_several_photos(predictor, astronaut, astronaut_file):
+    content = astronaut_file.read_bytes()
+    for column in ([astronaut_file, str(astronaut_file)], [{"bytes": content, "path": None}] * 2, [content] * 2):
+        assert [len(photo.faces) for photo in predictor(pd.Series(column))] == [1, 1]
+    batch = np.stack([np.asarray(astronaut)] * 2)  # (B, H, W, C)
+    for several in (batch, torch.from_numpy(batch).permute(0, 3, 1, 2), np.array([str(astronaut_file)] * 2)):
+        assert [photo.faces[0].label for photo in predictor(several)] == ["happiness", "happiness"]
 
 
 def test_swapped_channels_are_told_or_turned(predictor, astronaut, result, caplog):

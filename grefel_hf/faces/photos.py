@@ -29,6 +29,7 @@ FREE_SCANS, SCANNED_PIXELS = 16, 1_500_000_000
 SLOW_SHARE, SLOW_FORMATS = 1 / 16, {"JPEG2000"}
 RAISE_THE_LIMIT = ", or raise the limit (max_pixels, --max_megapixels)"  # which visitors of a page cannot
 LEAST_READ = 0.5  # share of the rows of a truncated photo that must be there
+SUBFILE_TYPE, REDUCED = 254, 1  # of a picture in a TIFF file: a smaller one of another in it
 
 # Pillow only recognises the first, or needs an outside program (Ghostscript for EPS) to decode them; of the others, for
 # icons and games, the header does not say how large the picture inside is.
@@ -36,7 +37,7 @@ _NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _NOT_DECODED |= {"BLP", "FPX", "FTEX", "ICNS", "ICO", "MIC"}
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
 _JPEGS = {"JPEG", "MPO"}
-_ANIMATED = {"GIF", "PNG", "WEBP"}
+_SEVERAL = {"AVIF", "GIF", "HEIF", "PNG", "TIFF", "WEBP"}  # in others the rest is the same picture again
 _DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*?(;base64)?,", re.IGNORECASE)
 
 # A dict is an undecoded image of a `datasets` column: {"bytes": ..., "path": ...}.
@@ -82,8 +83,9 @@ def read_photo(source: PhotoSource, *, channel_order: str | None = None, max_pix
         PhotoError: the file is missing, a folder, empty, no image, largely missing or too large, or the array has a
             shape, type or range that is not listed above.
     """
+    name = "the file given as bytes"
     if isinstance(source, dict):
-        source = _of_dataset(source)
+        name, source = source.get("path") or name, _of_dataset(source)
     if isinstance(source, Image.Image):
         return _decoded(source, "the image", max_pixels)
     if is_array(source):
@@ -94,7 +96,7 @@ def read_photo(source: PhotoSource, *, channel_order: str | None = None, max_pix
         photo = _decoded(picture, "the array", max_pixels)
         return Photo(photo.image, (*photo.notes, *notes))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the file given as bytes", max_pixels)
+        return _from_bytes(bytes(source), name, max_pixels)
     if hasattr(source, "read"):
         return _from_bytes(_content(source), "the open file", max_pixels)
     if isinstance(source, str) and source[:5].lower() == "data:":
@@ -144,7 +146,7 @@ def _register_heif():
 
 
 def _of_dataset(row: dict) -> PhotoSource:
-    content = row.get("bytes") or row.get("path")
+    content = row.get("path") if row.get("bytes") is None else row["bytes"]
     if content is None:
         raise PhotoError("a dict is not a photo unless it has 'bytes' or a 'path', as `datasets` has them")
     return content
@@ -230,8 +232,10 @@ def _decoded(image: Image.Image, name: str, max_pixels: int) -> Photo:
     _check_cost(image, name, max_pixels)
     if _reduce(image, max_pixels):
         notes.append(f"read at {image.width} x {image.height} instead of its {size[0]} x {size[1]} pixels")
-    if image.format in _ANIMATED and getattr(image, "is_animated", False):
+    if image.format in _SEVERAL and getattr(image, "is_animated", False):
         notes.append("the first picture of several")
+    if image.format == "TIFF" and image.tag_v2.get(SUBFILE_TYPE) == REDUCED:
+        notes.append("only a small preview, as in a camera's raw file: export that as JPEG")
     image, missing = _loaded(image, name)
     if missing is not None:
         notes.append("damaged: its end is missing" + (f", {missing:.0%} of its rows" if missing >= 0.005 else ""))
@@ -330,9 +334,12 @@ def _rest(image: Image.Image) -> Image.Image | None:
 
 
 def _missing_rows(image: Image.Image) -> float:
-    """Share of the rows that have one value, as those do that decoders never came to."""
+    """Share of the rows of one value, which decoders never came to; of a JPEG, whose rows are in order, at its end."""
     rows = np.asarray(image).reshape(image.height, image.width, -1)
-    return float((rows == rows[:, :1]).all(axis=(1, 2)).mean())
+    drawn = (rows != rows[:, :1]).any(axis=(1, 2))
+    if image.format in _JPEGS and drawn.any():  # bars above and below were there
+        return float(drawn[::-1].argmax()) / image.height
+    return 1.0 - float(drawn.mean())
 
 
 def _too_large(name: str, most: int, size: str = "") -> str:

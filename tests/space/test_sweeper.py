@@ -2,8 +2,12 @@
 
 import base64
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import gradio as gr
 import pytest
 from gradio.processing_utils import save_base64_to_cache
 from gradio_client import Client, handle_file
@@ -11,6 +15,7 @@ from gradio_client import Client, handle_file
 from grefel_hf import FacialExpressionPredictor
 from space import page as layout
 from space.sweeper import Sweeper, own_files, start_sweeping
+from tests.helpers.page_driver import ROOT
 
 
 def test_sweeping_takes_what_is_old(tmp_path):
@@ -57,6 +62,52 @@ def test_sweeping_follows_no_link(tmp_path):
         sweeper.sweep(0)
         sweeper.sweep(100)
     assert other.exists() and not (tmp_path / "own" / "link").is_symlink()
+
+
+PAGE = """
+import time
+from types import SimpleNamespace
+from space.private_folder import take_private_folder
+uploads = take_private_folder()
+from space.sweeper import start_sweeping
+print(uploads, flush=True)
+input()
+start_sweeping(SimpleNamespace(temp_file_sets=[]), frozenset(), every=0.1, seconds=0.0)
+time.sleep(60)
+"""
+
+
+def test_two_pages_and_a_strangers_app_leave_each_others_files_alone(astronaut_file, tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PAGE]
+    pages = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+        with gr.Blocks() as stranger:
+            gr.Image(str(astronaut_file))
+        (theirs,) = own_files(stranger)
+        first, second = (Path(page.stdout.readline().strip()) / "upload.png" for page in pages)
+        assert first.parent != second.parent and {first.parent, second.parent} <= set(tmp_path.rglob("*"))
+        for file in (theirs, first, second):
+            file.touch()
+            os.utime(file, (0, 0))  # an age at which a page deletes its own
+        pages[0].stdin.write("\n")
+        pages[0].stdin.flush()
+        deadline = time.monotonic() + 60
+        while first.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not first.exists() and second.exists() and theirs.exists()
+        pages[0].terminate()
+        assert pages[0].wait(timeout=60) == 0
+        assert not first.parent.exists() and second.exists() and theirs.exists()
+    finally:
+        for page in pages:
+            page.kill()
+            page.communicate()
 
 
 def test_nothing_of_an_upload_survives(tiny_checkpoint, astronaut_file, tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ def test_without_a_rate_frames_are_chosen_by_their_times(tmp_path):
     assert len(looks) == 10 and np.allclose(np.diff(looks), 0.2, atol=0.01)
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
 def test_moving_pictures_are_videos(tmp_path, suffix):
     path = tmp_path / "no suffix"
     frames = [quadrants().transpose(Image.Transpose.FLIP_TOP_BOTTOM), quadrants(), Image.new("RGB", (64, 32))]
@@ -177,6 +177,15 @@ def test_what_is_left_of_a_truncated_video_is_read(tmp_path, caplog):
     with VideoReader(half) as video:
         assert 5 < len(list(video.frames())) < 25
     assert "half.mkv is damaged or cut off" in video.problem and video.problem in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_a_clock_that_does_not_start_at_zero_is_no_damage(tmp_path, suffix):
+    """Matroska counts its length from zero: a clip that was cut out looked as if its tail were missing."""
+    clip = write_clip(tmp_path / f"late.{suffix}", [quadrants()] * 20, [9 + index / 10 for index in range(20)])
+    with VideoReader(clip) as video:
+        assert [frame.time for frame in video.frames()] == pytest.approx(np.arange(20) / 10, abs=0.01)
+        assert video.problem is None and video.start >= 9 and video.expected_frames <= 22
 
 
 def test_what_is_no_video_is_refused(tmp_path, clip, astronaut_file):
