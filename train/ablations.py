@@ -12,7 +12,7 @@ chosen by the very images it is measured on). Flags that this script does not kn
         --dataset_dir FERPLUS --output_dir runs/laboratory
 
 trains heads only, on features that are computed once, in minutes: those of the encoder of --model_name_or_path, or of
-the --image_backbone alone. OUT/laboratory.json has every figure, OUT/laboratory.md the table; runs that are there are
+the --image_backbone alone. OUT/laboratory.json has every figure, OUT/laboratory.md the tables; runs that are there are
 not run again.
 """
 
@@ -93,7 +93,8 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     add("--cached_features", type=Path, metavar="FOLDER", help="train heads only, on features that this folder keeps")
     add("--heads", nargs="+", help="lines of the laboratory's table (grefel_train/laboratory/arms.py); default: all")
     add("--images", nargs="+", type=int, default=[800, 2000, 0], help="training images in the laboratory; 0 for all")
-    add("--noise", nargs="+", type=float, default=[0.0, 0.2, 0.4], help="shares of wrong labels in the laboratory")
+    noise = "wrong labels in the laboratory: shares, or confused-SHARE, or tagger (grefel_train/laboratory/noise.py)"
+    add("--noise", nargs="+", default=["0", "0.2", "0.4"], help=noise)
     add("--rates", nargs="+", type=float, default=[1e-3, 3e-3], help="learning rates that each head chooses among")
     add("--steps", type=int, default=400, help="of each training in the laboratory, with 64 images each")
     keys = [arm.key for arms in TABLES.values() for arm in arms]
@@ -175,15 +176,22 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
     from grefel_train.data.loading import load_face_data
     from grefel_train.laboratory.arms import ARMS
     from grefel_train.laboratory.features import stored_features
+    from grefel_train.laboratory.noise import Noise
     from grefel_train.laboratory.table import Plan, run_plan
     from grefel_train.laboratory.table import to_markdown as laboratory_table
     from grefel_train.run.arguments import build_parser
     from grefel_train.run.build import build_config, build_model, build_processor
+    from grefel_train.run.processes import keep_freed_memory
     from grefel_train.run.recipe import parse_with_recipe
 
+    keep_freed_memory()
     heads = args.heads or list(ARMS)
     if unknown := set(heads) - set(ARMS):
         sys.exit(f"--heads {' '.join(sorted(unknown))}: choose among {', '.join(ARMS)}.")
+    try:
+        noise = [Noise.parse(text) for text in args.noise]
+    except ValueError as error:
+        sys.exit(str(error))
     words = ["--config", args.config, "--output_dir", str(args.output_dir), *flags]
     recipe = parse_with_recipe(build_parser(__doc__), words)
     try:
@@ -194,13 +202,15 @@ def laboratory(args: argparse.Namespace, flags: list[str]):
         torch.manual_seed(recipe.seed)  # of parts that no file fills
         model, processor = build_model(recipe, config).eval(), build_processor(recipe, config)
         train, validation = (
-            stored_features(file, split, model, processor, not recipe.model_name_or_path, mirror=split is data.train)
+            stored_features(
+                file, split, model, processor, not recipe.model_name_or_path, "eac" in heads and split is data.train
+            )
             for file, split in (
                 (args.cached_features / "train.safetensors", data.train),
                 (args.cached_features / "validation.safetensors", data.validation),
             )
         )
-        plan = Plan(heads, args.images, args.noise, args.seeds, args.rates, args.steps)
+        plan = Plan(heads, args.images, noise, args.seeds, args.rates, args.steps)
         found = run_plan(plan, train, validation, config, args.output_dir / "laboratory.json")
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot compare heads: {error}")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grefel_hf.checkpoint import BUNDLED_CHECKPOINT
+from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, checked_name
 from grefel_hf.faces.detection import DETECTORS, create_detector
 from grefel_train.data.arguments import add_label_arguments, add_source_arguments
 from grefel_train.flags import FlagParser, Scope
@@ -53,7 +53,9 @@ if __name__ == "__main__":
 from accelerate import Accelerator
 
 from grefel_hf import DetectorUnavailableError
+from grefel_hf.hub import checkpoint_folder
 from grefel_hf.loading import load_checkpoint
+from grefel_hf.reliability import load_reliability
 from grefel_train.audit.decisions import read_decisions, write_labels
 from grefel_train.audit.duplicates import Pair, find_pairs, groups_of
 from grefel_train.audit.faceless import find_faceless
@@ -69,12 +71,17 @@ def audit(args: argparse.Namespace, images: AuditImages) -> tuple[list[Suspect],
     accelerator = Accelerator()
     model, processor = load_checkpoint(args.model)
     detector = create_detector(args.detector)
-    seen = observe(model.to(accelerator.device), processor, images.images, images.label_names, args, accelerator)
+    folder = checkpoint_folder(checked_name(args.model), local_files_only=True)
+    reliability = load_reliability(folder, [model.config.id2label[i] for i in range(model.num_labels)])
+    answerability = reliability and reliability.answerability
+    data = (processor, images.images, images.label_names)
+    seen = observe(model.to(accelerator.device), *data, args, accelerator, answerability)
     found = find_pairs(seen.digests, seen.pictures)
     labels, groups = images.labels[seen.positions], groups_of(found, images.groups[seen.positions])
     right = right_distributions(seen, labels, groups, len(images.label_names), args.seed)
     pairs = [Pair(int(seen.positions[i]), int(seen.positions[j]), kind) for i, j, kind in found]
-    faceless = find_faceless(images.images, seen.positions.tolist(), detector)
+    doubtful = seen.positions if seen.is_answerable is None else seen.positions[~seen.is_answerable]
+    faceless = find_faceless(images.images, doubtful.tolist(), detector)
     return find_suspects(images, seen, right, pairs, faceless, args.min_probability), pairs
 
 

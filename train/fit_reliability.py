@@ -193,9 +193,11 @@ def fit_to(folds: Sequence[Material], names: tuple[str, ...]) -> tuple[Reliabili
         thresholds=fit_sets(distributions, labels[answered], method),
         answerability=head,
     )
-    found = {"faces": of_faces} | kinds
+    found, surely = {"faces": of_faces} | kinds, {"faces": surely_answered(reliability, clean, of_faces)}
     if all(fold.unreadable for fold in folds):
         found["unreadable"] = scores(lambda fold: fold.unreadable)
+        seen = joined([fold.unreadable for fold in folds])
+        surely["unreadable"] = surely_answered(reliability, seen, found["unreadable"])
     measured = {
         "kept_out_faces": len(labels),
         "accuracy": float(correct.mean()),
@@ -204,8 +206,20 @@ def fit_to(folds: Sequence[Material], names: tuple[str, ...]) -> tuple[Reliabili
             f"{kind} {severity}" for (kind, severity), can in can_be_read.items() if can is False
         ],
         "answered": {kind: float((values >= head.threshold).mean()) for kind, values in found.items()},
+        "crops": {kind: len(values) for kind, values in found.items()},
+        "answered_if_90_in_100_are_right": surely,
     }
     return reliability, measured
+
+
+def surely_answered(reliability: Reliability, seen: Seen, scores: np.ndarray) -> float:
+    """The share of crops that get an answer of which 90 in 100 are expected to be right. `scores`: (M,)."""
+    answered = scores >= reliability.answerability.threshold
+    expected = [
+        reliability.expected_accuracy(reliability.labels[answer], confidence, score)[0]
+        for answer, confidence, score in zip(seen.answers, seen.confidence, scores)
+    ]
+    return float((answered & (np.array(expected) >= 0.9)).mean())
 
 
 def fit_head(folds: Sequence[Material], can_be_read: dict[tuple[str, int], bool | None]) -> Answerability:

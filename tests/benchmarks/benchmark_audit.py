@@ -22,7 +22,7 @@ from grefel_train.audit.noise import blended, posterior
 from grefel_train.audit.observations import Observations, observe
 from grefel_train.data.adapters.ferplus import EMOTIONS, load_ferplus
 from grefel_train.data.splits import class_ids
-from grefel_train.laboratory.training import wrong_labels
+from grefel_train.laboratory.noise import wrong_labels
 
 
 def doubt(distributions: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -274,6 +274,48 @@ def test_what_would_take_too_long_is_refused_by_its_header(tmp_path):
     assert time.monotonic() - start < 5
 
 
+def in_passes(size: tuple[int, int], passes: int) -> bytes:
+    """A sequential JPEG that is written colour by colour, and so in several passes."""
+    grey = io.BytesIO()
+    Image.new("L", size, 128).save(grey, "jpeg", quality=30)
+    content = grey.getvalue()
+    frame, scan = content.index(b"\xff\xc0"), content.rindex(b"\xff\xda")
+    tables, end = content[content.index(b"\xff\xdb") : frame], frame + 2 + content[frame + 3]
+    colours = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    header = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, size[1], size[0], 3) + colours
+    data = content[scan + 10 : -2]
+    scans = [b"\xff\xda\0\x08\x01" + bytes([1 + number % 3]) + b"\0\0\x3f\0" + data for number in range(passes)]
+    return b"\xff\xd8" + tables + header + content[end:scan] + b"".join(scans) + b"\xff\xd9"
+
+
+def test_passes_count_in_every_jpeg():
+    """Not only in progressive ones; and of several passes the whole is kept, however small it is to be shown."""
+    assert load_photo(in_passes((64, 64), 3)).getpixel((32, 32)) == (128, 128, 128)
+    with pytest.raises(PhotoError, match="200 passes"):
+        load_photo(in_passes((4000, 4000), 200))
+    with pytest.raises(PhotoError, match="too large"):
+        load_photo(in_passes((64, 64), 3), max_pixels=2000)
+
+
+def test_a_tile_that_is_larger_than_the_picture_counts(tmp_path):
+    """A picture of one pixel took the memory of a tile of 2 GB."""
+    entries = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: 40_000, 323: 40_000, 324: 200, 325: 100}
+    content = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    content += b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in entries.items()) + bytes(4)
+    content = content.ljust(200, b"\0") + zlib.compress(bytes(50_000))[:100].ljust(100, b"\0")
+    with pytest.raises(PhotoError, match="too large"):
+        load_photo(content)
+
+
+@pytest.mark.parametrize("kind", ["ico", "icns"])
+def test_icons_are_no_photos(kind):
+    """Their header does not say how large the picture inside is, which is read as they are opened."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, kind)
+    with pytest.raises(PhotoError, match="not an image that can be read"):
+        load_photo(file)
+
+
 def test_reads_heic_upright(tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
     path = tmp_path / "phone.heic"

@@ -6,8 +6,10 @@ import subprocess
 import tarfile
 
 import pytest
+from PIL import Image
 
-from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, upload
+from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera, upload
+from tests.helpers.video_clips import scene, write_clip
 
 pytestmark = NO_BROWSER
 
@@ -39,10 +41,54 @@ def test_axe_finds_nothing_serious_on_any_tab(page, axe, two_faces):
     page.locator("[data-panel='1'] summary").click()
     page.locator("[data-panel='1'] .gf-cover button").click()
     page.locator("[data-panel='1'] .gf-pieces").wait_for()
+    page.locator("[data-panel='1'] button.gf-anchor-face").click()
     for tab in TABS:
         open_tab(page, tab)
         page.wait_for_timeout(300)
         assert page.evaluate(VIOLATIONS) == [], tab
+    page.get_by_role("button", name="Use via API").click()
+    page.wait_for_timeout(1000)
+    assert [found for found in page.evaluate(VIOLATIONS) if "gf-" in str(found)] == []  # in the framework's own dialog
+
+
+def test_axe_finds_nothing_serious_while_and_after_work(page, axe, astronaut, two_faces, tmp_path):
+    """Loading, no face, an error, results of many photos and of a video with cut-off parts, the camera."""
+    page.evaluate(axe)
+    broken, grey = tmp_path / "broken.jpg", tmp_path / "grey.png"
+    broken.write_text("no picture")
+    Image.new("RGB", (300, 200), "grey").save(grey)
+    held = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    upload(page, grey)
+    page.locator("#gf-cancel").wait_for()
+    found = {"loading": page.evaluate(VIOLATIONS)}
+    for route in held:
+        route.continue_()
+    page.unroute("**/queue/join*")
+    page.locator("#gf-no-face").wait_for()
+    found["no face"] = page.evaluate(VIOLATIONS)
+    upload(page, broken)
+    page.locator("#gf-faces .gf-problem").wait_for()
+    found["error"] = page.evaluate(VIOLATIONS)
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(two_faces), str(broken), str(grey)])
+    page.locator("#gf-many-summary span").first.wait_for()
+    found["many"] = page.evaluate(VIOLATIONS)
+    open_tab(page, "Video")
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 6)
+    page.locator("#gf-video-upload input[type=file]").set_input_files(str(clip))
+    page.locator("#gf-video-upload video").wait_for(state="attached")
+    page.locator("#gf-video-start").click()
+    page.get_by_role("slider", name="Moment in the annotated copy").wait_for()
+    page.locator("#gf-strictness").fill("99")
+    found["video"] = page.evaluate(VIOLATIONS)
+    open_tab(page, "Live")
+    start_camera(page)
+    page.locator("#gf-live-view .gf-head h2").wait_for()
+    found["live"] = page.evaluate(VIOLATIONS)
+    stop_camera(page)
+    found["live, off"] = page.evaluate(VIOLATIONS)
+    assert {state: violations for state, violations in found.items() if violations} == {}
 
 
 def test_the_photo_flow_works_by_keyboard_and_ear(page):
@@ -83,13 +129,35 @@ def test_what_one_touches_has_24_pixels_a_side(chromium, address, two_faces):
     tab.context.close()
 
 
-def test_the_page_says_that_it_is_english_whatever_the_browser_prefers(chromium, address):
-    context = chromium.new_context(locale="de-DE")
-    tab = context.new_page()
-    tab.goto(address)
-    tab.locator("#gf-upload input[type=file]").wait_for(state="attached")
-    assert tab.evaluate("() => document.documentElement.lang") == "en"
-    context.close()
+def test_all_words_are_english_whatever_the_browser_prefers(chromium, address):
+    words = []
+    for locale in ("de-DE", "en-US"):
+        context = chromium.new_context(locale=locale)
+        tab = context.new_page()
+        tab.goto(address)
+        for name in TABS:
+            open_tab(tab, name)
+            tab.wait_for_timeout(500)
+        assert tab.evaluate("() => document.documentElement.lang") == "en"
+        words.append(tab.evaluate(WORDS))
+        context.close()
+    assert words[0] == words[1] and "Use via API or MCP" in words[0]
+    assert len([word for word in words[0] if "Drop" in word]) >= 3  # the framework's own fields
+
+
+def test_words_of_the_paper_are_explained_by_mouse_and_keyboard(page):
+    page.locator("#gf-example").click()
+    page.locator("[data-panel='1'] summary").click()
+    term, tip = page.locator(".gf-term").get_by_text("Geometric"), page.get_by_role("tooltip")
+    assert tip.count() == 0
+    term.hover()
+    assert tip.inner_text() == "what the anchors near this face stand for"
+    page.mouse.move(0, 0)
+    assert tip.count() == 0
+    term.focus()
+    assert tip.inner_text() == "what the anchors near this face stand for"
+    page.keyboard.press("Escape")
+    assert tip.count() == 0
 
 
 def test_names_are_words(page, astronaut_file):
@@ -100,6 +168,14 @@ def test_names_are_words(page, astronaut_file):
     keys = [name for name in names if re.fullmatch(r"[a-z_]+[.][a-z_]+", name) and name != astronaut_file.name]
     assert "Add photos" in names and keys == []
 
+
+# What is read or heard anywhere on the page, however it is hidden.
+WORDS = """
+() => [...document.querySelectorAll("body *:not(script):not(style)")].flatMap((e) => [
+  ...[...e.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()),
+  ...["aria-label", "title", "alt", "placeholder"].map((name) => e.getAttribute(name)),
+]).filter(Boolean)
+"""
 
 # Links within text are as high as their line.
 SMALL = """

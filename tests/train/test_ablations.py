@@ -116,8 +116,8 @@ def test_heads_are_compared_on_features_that_are_computed_once(tmp_path, capsys)
     table = (tmp_path / "out" / "laboratory.md").read_text()
     assert table in capsys.readouterr().out and "| setup | rate | 20, 0% wrong | 20, 40% wrong |" in table
     found = json.loads((tmp_path / "out" / "laboratory.json").read_text())
-    assert sorted(found["results"]) == ["eac 20 0.0 0", "eac 20 0.4 0", "primary 20 0.0 0", "primary 20 0.4 0"]
-    assert found["results"]["eac 20 0.0 0"]["samples"] == 12
+    assert sorted(found["results"]) == ["eac 20 0 0", "eac 20 0.4 0", "primary 20 0 0", "primary 20 0.4 0"]
+    assert found["results"]["eac 20 0 0"]["samples"] == 12
     stored = {file: file.stat().st_mtime_ns for file in (tmp_path / "features").iterdir()}
     ablations.main(*ablations.parse_args(list(map(str, words))))
     assert stored == {file: file.stat().st_mtime_ns for file in (tmp_path / "features").iterdir()}

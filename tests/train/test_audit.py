@@ -1,11 +1,14 @@
 """train/audit.py on a tiny model: planted errors are found, and decisions make a set that training reads."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import audit
 from grefel_hf.faces.hog import HogDetector
+from grefel_hf.reliability import Answerability
 from tests.helpers.face_tables import load
 from tests.helpers.training_runs import CLASSES, write_faces
 
@@ -44,7 +47,7 @@ def test_a_planted_label_is_among_the_likeliest_to_be_wrong(found):
     first = suspects.head(2).set_index("file")  # the other is the copy under another name
     (planted,) = [row for file, row in first.iterrows() if file.endswith("planted.png")]
     assert (planted["kind"], planted["given"]) == ("label", "neutral") and planted["proposed"] != "neutral"
-    assert planted["probability_wrong"] > 0.5 and f"expects {planted['proposed']}" in planted["reason"]
+    assert planted["probability_wrong"] > 0.5 and f"suggest {planted['proposed']}" in planted["reason"]
     shares = suspects[[f"probability_{name}" for name in CLASSES]]
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-3)
 
@@ -63,6 +66,19 @@ def test_images_without_a_face_are_told_and_a_portrait_is_none(found):
     suspects = pd.read_csv(found / "suspects.csv").set_index("file")
     without = suspects["reason"].str.contains("No face was found")
     assert without.any() and not any("portrait" in file for file in suspects[without].index)
+
+
+@pytest.mark.parametrize(("threshold", "asked"), [(0.4, False), (0.6, True)])
+def test_the_detector_is_asked_about_what_the_model_cannot_read(
+    threshold, asked, tiny_checkpoint, tmp_path, monkeypatch
+):
+    write_faces(tmp_path / "faces", 15)
+    scores_half = Answerability(("embedding",), np.zeros(32), np.ones(32), np.zeros(32), 0.0, threshold, threshold)
+    monkeypatch.setattr(audit, "load_reliability", lambda *_: SimpleNamespace(answerability=scores_half))
+    monkeypatch.setattr(audit, "create_detector", lambda _: SimpleNamespace(detect=lambda _: []))
+    audit.main(audit.parse_args(words(tmp_path / "faces", tiny_checkpoint, tmp_path / "out")))
+    reasons = pd.read_csv(tmp_path / "out" / "suspects.csv")["reason"].str.cat()
+    assert ("No face was found" in reasons) == asked
 
 
 def test_the_page_stands_alone(found):

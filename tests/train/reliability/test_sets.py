@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grefel_hf.reliability import LEVELS, METHODS
+from grefel_hf.reliability import LEVELS, METHODS, in_prediction_set
 from grefel_train.reliability.sets import (
     LEAST_IMAGES,
     choose_method,
@@ -16,11 +16,11 @@ from grefel_train.reliability.sets import (
 NAMES = ("easy", "hard", "rare")
 
 
-def answers(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distributions (M, 3) and labels; the second class is often taken for the first."""
+def answers(count: int, seed: int, rare: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Distributions (M, 3) and labels; the second class is often taken for the first, the third the less `rare` is."""
     random = np.random.default_rng(seed)
     labels = random.choice(3, count, p=(0.6, 0.38, 0.02))
-    logits = random.normal(size=(count, 3)) + 2.5 * np.eye(3)[labels] * np.array([1.5, 0.4, 1.0])[labels][:, None]
+    logits = random.normal(size=(count, 3)) + 2.5 * np.eye(3)[labels] * np.array([1.5, 0.4, rare])[labels][:, None]
     exponentials = np.exp(logits)
     return exponentials / exponentials.sum(-1, keepdims=True), labels
 
@@ -41,11 +41,22 @@ def test_coverage_of_each_class_is_as_promised(method):
     assert list(fit_sets(*fitted, method)) == list(LEVELS)
 
 
-def test_rare_classes_share_a_threshold():
-    distributions, labels = answers(1500, 0)
+def test_rare_classes_share_a_threshold_that_covers_them():
+    distributions, labels = answers(1500, 0, rare=0.2)
     assert (labels == 2).sum() < LEAST_IMAGES
     thresholds = fit_thresholds(distributions, labels, "lac", 0.9)
-    assert len(set(thresholds)) == 3 and thresholds[1] > thresholds[0]
+    new = answers(9000, 1, rare=0.2)
+    assert set_metrics(*new, "lac", thresholds, NAMES)["by_class"]["rare"]["coverage"] > 0.85
+    of_all = conformal_quantile(1 - distributions[np.arange(len(labels)), labels], 0.9)
+    assert in_prediction_set(new[0], "lac", np.full(3, of_all))[new[1] == 2, 2].mean() < 0.75
+
+
+def test_too_few_rare_faces_share_the_threshold_of_all():
+    distributions, labels = answers(1500, 0)
+    rows = np.append(np.flatnonzero(labels != 2), np.flatnonzero(labels == 2)[:8])  # 9 would do for 0.9
+    scores = 1 - distributions[rows, labels[rows]]
+    thresholds = fit_thresholds(distributions[rows], labels[rows], "lac", 0.9)
+    assert thresholds[2] == conformal_quantile(scores, 0.9)
 
 
 def test_the_method_with_the_smallest_sets_is_taken():

@@ -12,12 +12,14 @@ from torch.utils.data import DataLoader
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.reliability_balancing import PROBABILITY_EPSILON, confidence
+from grefel_hf.reliability import Answerability
 from grefel_train.audit.duplicates import thumbnails
 from grefel_train.data.class_names import same_classes
 from grefel_train.evaluation.collect import EvaluationFaces, model_outputs
 from grefel_train.evaluation.forward import concatenated, forward_batches
 
 DISTRIBUTIONS = ("primary", "geometric", "attentive", "corrected")
+KEPT = ("corrected", "nearest_anchor", "answerability")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Observations:
         nearest_anchor: (M,) the class of the nearest anchor among the data's, -1 for another; None without anchors.
         confidence: (M,) confidence of the corrected distribution (Eq. 10).
         pictures: (M, 256) thumbnails, see `duplicates`.
+        is_answerable: (M,) bool, whether the model's reliability.json takes it for a face that can be read; None of a
+            model without.
     """
 
     positions: np.ndarray
@@ -42,6 +46,7 @@ class Observations:
     nearest_anchor: np.ndarray | None
     confidence: np.ndarray
     pictures: np.ndarray
+    is_answerable: np.ndarray | None = None
 
 
 def observe(
@@ -51,12 +56,14 @@ def observe(
     label_names: Sequence[str],
     args: argparse.Namespace,
     accelerator: Accelerator,
+    answerability: Answerability | None = None,
 ) -> Observations:
     """
     Args:
         model: in eval mode, on the accelerator's device.
         label_names: the classes of the data, of which the model need not know any.
         args: batch_size, num_workers, on_bad_image.
+        answerability: of the model's reliability.json.
 
     Raises:
         BadImageError: an image cannot be read and --on_bad_image is "error".
@@ -65,9 +72,9 @@ def observe(
     found_classes = same_classes(label_names, [model.config.id2label[i] for i in range(model.num_labels)])
 
     def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
-        outputs = model_outputs(model, pixel_values)
+        outputs = model_outputs(model, pixel_values, answerability=answerability)
         logs = [outputs[name].clamp_min(PROBABILITY_EPSILON).log() for name in DISTRIBUTIONS if name in outputs]
-        kept = {name: outputs[name] for name in ("corrected", "nearest_anchor") if name in outputs}
+        kept = {name: outputs[name] for name in KEPT if name in outputs}
         features = torch.cat([outputs["embedding"], *logs], dim=1).float()
         return kept | {"features": features, "pictures": thumbnails(pixel_values)}
 
@@ -91,6 +98,7 @@ def observe(
         nearest_anchor=nearest,
         confidence=confidence(torch.from_numpy(found["corrected"])).numpy(),
         pictures=found["pictures"],
+        is_answerable=answerability and found["answerability"] >= answerability.threshold,
     )
 
 

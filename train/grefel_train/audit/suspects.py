@@ -83,7 +83,7 @@ def find_suspects(
 def label_reason(images: AuditImages, seen: Observations, index: int, proposed: int) -> str:
     """Why a label is doubted: what speaks for the proposed class."""
     names = images.label_names
-    voices = [f"A head fitted to the other labels expects {names[proposed]}"]
+    voices = [f"The other labels suggest {names[proposed]}"]
     if seen.corrected is not None:
         share = seen.corrected[index]
         voices.append(f"the model's answer is {names[int(share.argmax())]} ({share.max():.0%})")

@@ -34,8 +34,8 @@ def measure_certainty(
 ) -> dict[str, Any]:
     """
     `certainty_metrics`, `answer_only` and `prediction_sets` of the labelled faces, `rejection` of crops without a face
-    that are made of them, and there, of FER+, `unreadable_answered`: the share of the images that its taggers could not
-    read.
+    that are made of them, and there, of FER+, `unreadable`, the number of images that its taggers could not read, and
+    `unreadable_answered`, the share of these that get a label.
 
     Args:
         see: the network over crops, with a title.
@@ -57,7 +57,7 @@ def measure_certainty(
     if unreadable:
         seen = see(unreadable, "faces that nobody can read")
         shown = is_answered(reliability, reliability.answerability(seen.outputs), len(seen))
-        found["rejection"]["unreadable_answered"] = float(shown.mean())
+        found["rejection"] |= {"unreadable": len(shown), "unreadable_answered": float(shown.mean())}
     return found
 
 

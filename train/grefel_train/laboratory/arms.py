@@ -11,7 +11,7 @@ from grefel_train.laboratory.heads import Balanced, EACHeads, Heads, PrimaryOnly
 
 # Entries of the config; the mixture's own loss has weight 1 in all of them.
 PAPER = {"primary_loss_weight": 0.0, "geometric_loss_weight": 0.0, "attentive_loss_weight": 0.0}
-BUNDLED = {"primary_loss_weight": 0.3, "geometric_loss_weight": 0.3, "learn_anchor_temperature": True}
+EARLIER = {"primary_loss_weight": 0.3, "geometric_loss_weight": 0.3, "learn_anchor_temperature": True}
 BY_PART = {
     "primary_loss_weight": 0.5,
     "geometric_loss_weight": 0.5,
@@ -49,14 +49,31 @@ ARMS = {
     "logit_adjustment": LaboratoryArm("Primary head, logit adjustment", with_prior, {}),
     "three_heads": LaboratoryArm("Three plain heads", lambda size, config, _: PrimaryOnly(size, config, count=3), {}),
     "paper": LaboratoryArm("Balancing, the paper's losses", lambda size, config, _: Balanced(size, config), PAPER),
-    "bundled": LaboratoryArm(
-        "Balancing, losses of the bundled weights", lambda size, config, _: Balanced(size, config), BUNDLED
+    "earlier": LaboratoryArm(
+        "Balancing, losses of the weights of 0.1.0", lambda size, config, _: Balanced(size, config), EARLIER
     ),
     "by_part": LaboratoryArm(
-        "Balancing, cosine anchors, one loss a part", lambda size, config, _: Balanced(size, config), BY_PART
+        "Balancing as shipped: cosine anchors, one loss a part",
+        lambda size, config, _: Balanced(size, config),
+        BY_PART,
     ),
     "kmeans": LaboratoryArm(
         "The same, anchors started by k-means", lambda size, config, _: Balanced(size, config, kmeans=True), BY_PART
+    ),
+    "kmeans_smoothing": LaboratoryArm(
+        "The same, and label smoothing 0.1",
+        lambda size, config, _: Balanced(size, config, kmeans=True, smoothing=0.1),
+        BY_PART,
+    ),
+    "anchors": LaboratoryArm(
+        "Only anchors, started by k-means",
+        lambda size, config, _: Balanced(size, config, kmeans=True),
+        BY_PART | {"use_attentive_correction": False},
+    ),
+    "attention": LaboratoryArm(
+        "Only attentive correction",
+        lambda size, config, _: Balanced(size, config),
+        BY_PART | {"use_anchors": False},
     ),
     "scn": LaboratoryArm("SCN", lambda size, config, _: SCNHeads(size, config), {}),
     "eac": LaboratoryArm("EAC", lambda size, config, _: EACHeads(size, config), {}),

@@ -1,6 +1,6 @@
 """Features of images, computed once and stored: what heads are trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import whole_file
 from grefel_hf.loading import tensors_digest
 from grefel_hf.model.modeling_grefel import resize
+from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.splits import class_ids
 from grefel_train.evaluation.collect import EvaluationFaces
@@ -30,20 +31,21 @@ class Features:
         mirrored: (M, 1 + T, D) the same of the mirrored images; None of images that are only measured on.
         embedding: (M, D).
         labels: (M,) class ids.
+        votes: (M, N) shares of the taggers' votes; None of data without.
     """
 
     tokens: torch.Tensor
     embedding: torch.Tensor
     labels: torch.Tensor
     mirrored: torch.Tensor | None = None
+    votes: torch.Tensor | None = None
 
     def select(self, rows: torch.Tensor) -> "Features":
-        mirrored = None if self.mirrored is None else self.mirrored[rows]
-        return Features(self.tokens[rows], self.embedding[rows], self.labels[rows], mirrored)
+        return Features(**{name: None if values is None else values[rows] for name, values in vars(self).items()})
 
     def float(self) -> "Features":
         mirrored = None if self.mirrored is None else self.mirrored.float()
-        return Features(self.tokens.float(), self.embedding, self.labels, mirrored)
+        return replace(self, tokens=self.tokens.float(), mirrored=mirrored)
 
 
 def encode(model: GReFELForImageClassification, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,7 +89,7 @@ def stored_features(
         ValueError: the file has those of something else.
     """
     part = model.grefel.pyramid.image_backbone if by_backbone else model.grefel
-    key = f"{tensors_digest(part)} {data_fingerprint(data)} {mirror}"
+    key = f"{tensors_digest(part)} {data_fingerprint(data)}"
     if not file.exists():
         accelerator = Accelerator()
         model = model.to(accelerator.device)
@@ -102,10 +104,12 @@ def stored_features(
         found = concatenated(forward_batches(answers, loader, processor, accelerator, title=file.stem))
         tensors = {name: found[name].contiguous() for name in ("tokens", "embedding", "mirrored") if name in found}
         tensors["labels"] = torch.as_tensor(class_ids(data)).long()
+        if "distribution" in data.column_names:
+            tensors["votes"] = torch.tensor(read_column(data, "distribution").to_pylist())
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file) as partial:
             save_file(tensors, partial, metadata={"key": key})
     with safe_open(file, "pt") as stored:
-        if stored.metadata()["key"] != key:
+        if stored.metadata()["key"] != key or (mirror and "mirrored" not in stored.keys()):
             raise ValueError(f"{file} has features of something else: name another --cached_features, or delete it.")
     return Features(**load_file(file))

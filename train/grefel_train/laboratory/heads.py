@@ -10,6 +10,7 @@ from grefel_hf.model.losses import as_distribution, classification_loss
 from grefel_hf.model.modeling_grefel import GReFELModelOutput, GReFELPrimaryHead
 from grefel_train.baselines.eac import CONSISTENCY_WEIGHT, EAC, consistency_loss, erased
 from grefel_train.baselines.scn import FIRST_RELABELLING, SCN, rank_loss, relabelled, weighted_loss
+from grefel_train.data.labels import target_distributions
 from grefel_train.laboratory.features import Features
 from grefel_train.run.anchors import place_anchors, replace_dead_anchors
 
@@ -37,6 +38,10 @@ class Adapter(nn.Module):
             return tokens, embedding
         tokens = self.layers(tokens)
         return tokens, tokens[:, 0]
+
+    def embedding(self, batch: Features) -> torch.Tensor:
+        """(B, D), without the time for the other tokens."""
+        return self(batch.tokens[:, :1], batch.embedding)[1]
 
 
 class Heads(nn.Module):
@@ -82,7 +87,7 @@ class PrimaryOnly(Heads):
         self.prior = prior
 
     def logits(self, batch: Features) -> list[torch.Tensor]:
-        _, embedding = self.adapter(batch.tokens, batch.embedding)
+        embedding = self.adapter.embedding(batch)
         return [head(embedding) for head in self.heads]
 
     def loss(self, batch: Features, progress: float) -> torch.Tensor:
@@ -105,11 +110,13 @@ class Balanced(Heads):
 
     Args:
         kmeans: start the anchors by k-means after the first steps, and place dead ones anew.
+        smoothing: label smoothing.
     """
 
-    def __init__(self, token_size: int, config: GReFELConfig, kmeans: bool = False):
+    def __init__(self, token_size: int, config: GReFELConfig, kmeans: bool = False, smoothing: float = 0.0):
         super().__init__(token_size, config)
         self.kmeans = kmeans
+        self.smoothing = smoothing
         self.model = GReFELForImageClassification(config)
         self.model.grefel = nn.Identity()  # its encoder, which the stored features stand for
 
@@ -120,7 +127,8 @@ class Balanced(Heads):
 
     def loss(self, batch: Features, progress: float) -> torch.Tensor:
         output, distances = self.output(batch)
-        self.model._add_losses(output, distances, as_distribution(batch.labels, self.num_labels))
+        target = target_distributions(batch.labels, self.num_labels, self.smoothing)
+        self.model._add_losses(output, distances, target)
         return output.loss
 
     def distribution(self, batch: Features) -> torch.Tensor:
@@ -130,7 +138,7 @@ class Balanced(Heads):
     def between_steps(self, done: int, total: int, train: Features):
         place, again = done == round(PLACED * total), done in [round(share * total) for share in REPLACED]
         if self.kmeans and (place or again):
-            parts = [self.adapter(part.tokens, part.embedding)[1] for part in in_parts(train)]
+            parts = [self.adapter.embedding(part) for part in in_parts(train)]
             change = place_anchors if place else replace_dead_anchors
             change(self.model.anchors, torch.cat(parts), train.labels)
 
@@ -143,12 +151,12 @@ class SCNHeads(Heads):
         self.scn = SCN(config.hidden_size, config.num_labels)
 
     def loss(self, batch: Features, progress: float) -> torch.Tensor:
-        logits, weights = self.scn(self.adapter(batch.tokens, batch.embedding)[1])
+        logits, weights = self.scn(self.adapter.embedding(batch))
         labels = relabelled(logits, weights, batch.labels) if progress >= FIRST_RELABELLING else batch.labels
         return weighted_loss(logits, weights, labels) + rank_loss(weights)
 
     def distribution(self, batch: Features) -> torch.Tensor:
-        return self.scn(self.adapter(batch.tokens, batch.embedding)[1])[0].softmax(-1)
+        return self.scn(self.adapter.embedding(batch))[0].softmax(-1)
 
 
 class EACHeads(Heads):

@@ -12,11 +12,31 @@ from grefel_hf import GReFELConfig
 from grefel_hf.files import write_text
 from grefel_train.laboratory.arms import ARMS, arm_config
 from grefel_train.laboratory.features import Features
+from grefel_train.laboratory.noise import Noise
 from grefel_train.laboratory.training import choose_rate, measure, subset, train_heads
 
-FIGURES = ("accuracy", "macro_recall", "expected_calibration_error")
 SEARCH_SEED = 1000  # of the images that rates are chosen on, which no seed of a table is
-SEARCH_NOISE = 0.2
+SEARCH_NOISE = Noise(0.2)
+KEPT_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A table: the metric's name in words, what it is multiplied by, its digits, and whether more of it is better."""
+
+    title: str
+    scale: int = 1
+    digits: int = 3
+    more_is_better: bool = True
+
+
+FIGURES = {
+    "accuracy": Figure("Accuracy, %", 100, 2),
+    "macro_recall": Figure("Macro recall"),
+    "macro_f1": Figure("Macro F1"),
+    "expected_calibration_error": Figure("Expected calibration error", more_is_better=False),
+    "risk_at_coverage_80": Figure("Wrong among the surest 80 %, %", 100, 2, more_is_better=False),
+}
 
 
 @dataclass(frozen=True)
@@ -27,15 +47,15 @@ class Plan:
     Attributes:
         heads: keys of `ARMS`; the first is what the others are compared with.
         images: numbers of training images, 0 for all.
-        noise: shares of wrong labels.
+        noise: of the labels.
         seeds: each with images and wrong labels of its own.
-        rates: among which each arm's learning rate is chosen, once.
+        rates: among which each arm's learning rate is chosen, once, on the largest number of images.
         steps: of training.
     """
 
     heads: Sequence[str]
     images: Sequence[int]
-    noise: Sequence[float]
+    noise: Sequence[Noise]
     seeds: Sequence[int]
     rates: Sequence[float]
     steps: int
@@ -71,42 +91,47 @@ def run_plan(plan: Plan, train: Features, validation: Features, config: GReFELCo
         if name in found["results"]:
             continue
         if key not in found["rates"]:
-            fewest = min(count or len(train.labels) for count in plan.images)
-            some = subset(train, fewest, SEARCH_NOISE, config.num_labels, SEARCH_SEED)
+            most = max(count or len(train.labels) for count in plan.images)
+            some = subset(train, most, SEARCH_NOISE, config.num_labels, SEARCH_SEED)
             found["rates"][key] = choose_rate(maker(key, some), some, list(plan.rates), plan.steps, SEARCH_SEED)
         own = subset(train, images or None, noise, config.num_labels, seed)
         heads = train_heads(maker(key, own), own, found["rates"][key], plan.steps, seed)
-        found["results"][name] = measure(heads, validation)
+        found["results"][name] = {key: round(value, KEPT_DIGITS) for key, value in measure(heads, validation).items()}
         save()
     return found
 
 
 def to_markdown(plan: Plan, found: dict, available: int) -> str:
-    """For each number of images and share of wrong labels a column: accuracy, and below it macro recall."""
+    """A table for each of `FIGURES`, with a column for each number of images and kind of wrong labels."""
     conditions = [(images, noise) for images in plan.images for noise in plan.noise]
-    heads = [f"{images or available}, {noise:.0%} wrong" for images, noise in conditions]
-    lines = ["| setup | rate | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
-    for key in plan.heads:
-        cells = []
-        for images, noise in conditions:
-            rows = [found["results"][f"{key} {images} {noise} {seed}"] for seed in plan.seeds]
-            base = [found["results"][f"{plan.heads[0]} {images} {noise} {seed}"] for seed in plan.seeds]
-            cells.append(cell(rows, None if key == plan.heads[0] else base))
-        lines.append(f"| {ARMS[key].title} | {found['rates'][key]:g} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    heads = [f"{images or available}, {noise.title}" for images, noise in conditions]
+    lines = []
+    for name, figure in FIGURES.items():
+        lines += [f"{figure.title}:", "", "| setup | rate | " + " | ".join(heads) + " |"]
+        lines += ["|---" * (len(heads) + 2) + "|"]
+        for key in plan.heads:
+            cells = []
+            for images, noise in conditions:
+                values, base = (
+                    [figure.scale * found["results"][f"{arm} {images} {noise} {seed}"][name] for seed in plan.seeds]
+                    for arm in (key, plan.heads[0])
+                )
+                cells.append(cell(values, None if key == plan.heads[0] else base, figure))
+            lines.append(f"| {ARMS[key].title} | {found['rates'][key]:g} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
 
 
-def cell(rows: list[dict[str, float]], base: list[dict[str, float]] | None) -> str:
+def cell(values: Sequence[float], base: Sequence[float] | None, figure: Figure) -> str:
     """
-    Of the first arm accuracy, macro recall and calibration error; of others how much they differ, seed by seed, with
-    the standard error of the mean.
+    The mean of the first arm; of others how much they differ from it, seed by seed, with the standard error of the
+    mean, in bold where the worst seed is better than its best.
     """
     if base is None:
-        accuracy, recall, error = (statistics.mean(row[figure] for row in rows) for figure in FIGURES)
-        return f"{100 * accuracy:.2f} %; {recall:.3f}; {error:.3f}"
-    parts = []
-    for figure, scale, digits in zip(FIGURES, (100, 1, 1), (2, 3, 3)):
-        values = [scale * (row[figure] - other[figure]) for row, other in zip(rows, base)]
-        spread = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
-        parts.append(f"{statistics.mean(values):+.{digits}f}{spread if figure != FIGURES[-1] else ''}")
-    return "; ".join(parts).replace("-", "−")
+        return f"{statistics.mean(values):.{figure.digits}f}"
+    apart = min(values) > max(base) if figure.more_is_better else max(values) < min(base)
+    changes = [value - other for value, other in zip(values, base)]
+    text = f"{statistics.mean(changes):+.{figure.digits}f}"
+    if len(changes) > 1:
+        text += f" ± {statistics.stdev(changes) / len(changes) ** 0.5:.{figure.digits}f}"
+    return (f"**{text}**" if apart else text).replace("-", "−")

@@ -7,31 +7,25 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from grefel_train.evaluation.metrics import classification_metrics
+from grefel_hf.model.reliability_balancing import confidence
+from grefel_train.evaluation.metrics import classification_metrics, is_correct
+from grefel_train.evaluation.selective import at_coverage, risk_coverage_curve
 from grefel_train.laboratory.features import Features
 from grefel_train.laboratory.heads import Heads, in_parts
+from grefel_train.laboratory.noise import Noise
 
 BATCH_SIZE = 64
 WEIGHT_DECAY = 0.05
 WARM_UP = 0.05  # share of the steps
 
 
-def wrong_labels(
-    labels: np.ndarray, share: float, num_labels: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (M,) of which a share is another class, each as often; and which are wrong, (M,) bool."""
-    wrong = np.zeros(len(labels), bool)
-    wrong[random.choice(len(labels), round(share * len(labels)), replace=False)] = True
-    return np.where(wrong, (labels + random.integers(1, num_labels, len(labels))) % num_labels, labels), wrong
-
-
-def subset(features: Features, count: int | None, noise: float, num_labels: int, seed: int) -> Features:
-    """So many images at random (all where None), a share of them with wrong labels; the same for all arms of a seed."""
+def subset(features: Features, count: int | None, noise: Noise, num_labels: int, seed: int) -> Features:
+    """So many images at random (all where None), some of them with wrong labels; the same for all arms of a seed."""
     random = np.random.default_rng(seed)
     rows = np.sort(random.permutation(len(features.labels))[:count])
     chosen = features.select(torch.from_numpy(rows))
-    labels, _ = wrong_labels(chosen.labels.numpy(), noise, num_labels, random)
-    return replace(chosen, labels=torch.from_numpy(labels))
+    votes = None if chosen.votes is None else chosen.votes.numpy()
+    return replace(chosen, labels=torch.from_numpy(noise.labels(chosen.labels.numpy(), votes, num_labels, random)))
 
 
 def train_heads(make: Callable[[], Heads], train: Features, rate: float, steps: int, seed: int) -> Heads:
@@ -62,9 +56,10 @@ def train_heads(make: Callable[[], Heads], train: Features, rate: float, steps: 
 
 @torch.no_grad()
 def measure(heads: Heads, features: Features) -> dict[str, float]:
-    """The metrics of `classification_metrics`."""
+    """The metrics of `classification_metrics`, and the share of errors among the surest 80 %."""
     found = torch.cat([heads.distribution(part) for part in in_parts(features)])
-    return classification_metrics(found, features.labels)
+    risks = risk_coverage_curve(confidence(found), is_correct(found, features.labels))
+    return classification_metrics(found, features.labels) | {"risk_at_coverage_80": at_coverage(risks, 0.8)}
 
 
 def choose_rate(make: Callable[[], Heads], train: Features, rates: list[float], steps: int, seed: int) -> float:

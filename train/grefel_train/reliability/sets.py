@@ -2,7 +2,7 @@
 Prediction sets by split conformal prediction (Vovk et al., 2005), with a threshold for each class (Vovk, 2012).
 
 Of faces like those that the thresholds were fitted to, sets of 90 % hold the label of 90 in 100; of each class that is
-frequent enough, of 87 at least.
+frequent enough, and of all rare ones together, of 87 at least.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 
 from grefel_hf.reliability import LEVELS, METHODS, SET_LEVEL, in_prediction_set, nonconformity
 
-LEAST_IMAGES = 50  # of a class with a threshold of its own; the others share one
+LEAST_IMAGES = 50  # of a class with a threshold of its own; the others share one, fitted to all of theirs
 FOLDS = 5
 LEAST_COVERAGE = 0.87  # of each such class at 90 %, in cross-validation, for a method to be chosen
 # So much less than the level may be asked of each class where all of them together are covered as promised all the
@@ -36,7 +36,8 @@ def fit_thresholds(distributions: np.ndarray, labels: np.ndarray, method: str, l
     scores = nonconformity(distributions, method)[np.arange(len(labels)), labels]
     counts = np.bincount(labels, minlength=distributions.shape[-1])
     rare = counts[labels] < LEAST_IMAGES
-    shared = conformal_quantile(scores[rare] if rare.sum() >= LEAST_IMAGES else scores, level)
+    enough = rare.sum() * (1 - level) >= level  # for a rank of theirs that a new score lies below with this chance
+    shared = conformal_quantile(scores[rare] if enough else scores, level)
     return np.array(
         [
             conformal_quantile(scores[labels == number], level) if count >= LEAST_IMAGES else shared
