@@ -125,6 +125,19 @@ def test_pipeline_gives_the_corrected_distribution_of_the_same_crop(result):
     assert by_label == pytest.approx(face.distribution("corrected"), abs=1e-5)
 
 
+def test_the_pipeline_sees_a_crop_of_16_bits_as_the_predictor_does(predictor, result, tmp_path):
+    values = np.asarray(result.faces[0].crop.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    (expected,) = FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector())(
+        tmp_path / "deep.png"
+    ).faces
+    pipe = pipeline("facial-expression-recognition", model=str(BUNDLED_CHECKPOINT))
+    (face,) = pipe(str(tmp_path / "deep.png"), detector="none")
+    assert face["label"] == "happiness" and face["distribution"] == pytest.approx(
+        expected.distribution("corrected"), abs=1e-5
+    )
+
+
 def test_the_bundled_weights_are_half_precision_and_run_as_float32(predictor):
     weights = BUNDLED_CHECKPOINT / "model.safetensors"
     assert weights.stat().st_size <= 25 * 2**20

@@ -64,10 +64,12 @@ class VideoDecoder:
         self._max_pixels = max_pixels
         self._container = None
         try:
-            moves = file_kind(self.path) == "moving picture"
+            kind = file_kind(self.path)
         except OSError as error:
             raise VideoError(f"{self.path} cannot be opened: {error.strerror}") from error
-        if moves:
+        if kind == "photo":  # FFmpeg takes some for videos of one frame
+            raise VideoError(f"{self.path} is a photo, not a video: pass a video")
+        if kind == "moving picture":
             self._open_moving_picture()
         else:
             self._open_video()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from grefel_hf.faces.photos import decodable_formats
 from grefel_hf.results import PhotoPrediction
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
@@ -193,9 +194,14 @@ def test_what_is_no_video_is_refused(tmp_path, clip, astronaut_file):
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n")
     headless = tmp_path / "headless.mp4"
     headless.write_bytes(clip.read_bytes()[:1500])
-    for path in (tmp_path / "nowhere.mp4", playlist, headless, astronaut_file):
+    for path in (tmp_path / "nowhere.mp4", playlist, headless):
         with pytest.raises(VideoError, match=path.name):
             VideoReader(path)
+    decodable_formats()  # registers HEIF
+    quadrants().save(tmp_path / "phone.heic")
+    for photo in (tmp_path / "phone.heic", astronaut_file):
+        with pytest.raises(VideoError, match=f"{photo.name} is a photo, not a video"):
+            VideoReader(photo)
     with pytest.raises(VideoError, match="hum.mp4 has sound only"):
         VideoReader(write_sound(tmp_path / "hum.mp4"))
 

@@ -123,7 +123,7 @@ def load_folders(args: argparse.Namespace) -> FaceSource:
                 f"--{flag} {folder} holds folders of splits ({', '.join(inside)}): name one of those, or give "
                 "--train_dir alone."
             )
-    ImageFolder.EXTENSIONS = sorted({*ImageFolder.EXTENSIONS, *image_suffixes()})  # HEIC, AVIF, ... which it lacks
+    know_all_images()
     files, left_out = {}, []
     for split, folder in folders.items():
         files[split], others = image_patterns(folder)
@@ -185,6 +185,11 @@ def image_patterns(folder: Path) -> tuple[list[str], list[str]]:
     return (patterns if has_files else []), sorted(left_out)
 
 
+def know_all_images() -> None:
+    """Have `datasets` take HEIC, AVIF and the like for images, too, which it passes over in folders."""
+    ImageFolder.EXTENSIONS = sorted({*ImageFolder.EXTENSIONS, *image_suffixes()})
+
+
 def is_read(name: str) -> bool:
     """Whether `datasets` makes something of a file in a folder of images, by its name; nobody misses hidden ones."""
     known = (*ImageFolder.EXTENSIONS, *ImageFolder.METADATA_FILENAMES, ".zip", "Thumbs.db", "desktop.ini")
@@ -214,6 +219,7 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
                 splits = {split: data.to_iterable_dataset() for split, data in splits.items()}
             return FaceSource(name, splits)
         if path.exists():
+            know_all_images()
             splits = dict(load_dataset(str(path), args.dataset_config_name, streaming=args.streaming))
             return FaceSource(name, splits, root=path)
         with cache_of_silent_hub() as silent:
