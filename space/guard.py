@@ -243,6 +243,10 @@ async def run_counted(app, scope: dict[str, Any], body: CountedBody, send: Send)
     except BodyRefusedError as error:
         if not started:
             await answer(send, error.status, error.text)
+    except Exception:  # which stands in the log
+        if not started:
+            await answer(send, 500, "This request was not understood, or could not be answered.")
+        raise
 
 
 def announced_bytes(headers: dict[str, str]) -> int | None:

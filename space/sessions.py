@@ -1,6 +1,5 @@
 """
-Sessions that remember nothing that was seen: of a visitor only the live tab's last figures stay, for a while; and
-answers that nobody fetches do not wait for ever.
+Sessions that remember nothing that was seen: of a visitor only the live tab's last figures stay, for a while.
 """
 
 import threading
@@ -12,6 +11,7 @@ import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
 from .bounds import bound_framework
+from .hardware import give_back_memory
 from .limits import LONGEST_SESSION, MAX_SESSIONS, UNREAD_SECONDS
 
 
@@ -63,5 +63,6 @@ def forget_sessions(page: gr.Blocks) -> None:
         while True:
             time.sleep(UNREAD_SECONDS / 4)
             leftovers.drop_in_loop()
+            give_back_memory()
 
     threading.Thread(target=run, name="leftovers", daemon=True).start()

@@ -28,8 +28,8 @@
     // Whether the reasons are open, once the visitor has said so of this photo.
     if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";
     // On a narrow screen the panel lies below the photo.
-    if (window.innerWidth <= 1020)
-      document.querySelector("#gf-faces")?.scrollIntoView({ behavior: "smooth", block: "start" });
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    if (window.innerWidth <= 1020) document.querySelector("#gf-faces")?.scrollIntoView({ behavior, block: "start" });
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-face]");

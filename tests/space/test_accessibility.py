@@ -54,6 +54,10 @@ def test_axe_finds_nothing_serious_on_any_tab(page, axe, two_faces):
 def test_axe_finds_nothing_serious_while_and_after_work(page, axe, astronaut, two_faces, tmp_path):
     """Loading, no face, an error, results of many photos and of a video with cut-off parts, the camera."""
     page.evaluate(axe)
+
+    def look() -> list:
+        return page.evaluate(VIOLATIONS) + page.evaluate(SMALL)
+
     broken, grey = tmp_path / "broken.jpg", tmp_path / "grey.png"
     broken.write_text("no picture")
     Image.new("RGB", (300, 200), "grey").save(grey)
@@ -61,19 +65,19 @@ def test_axe_finds_nothing_serious_while_and_after_work(page, axe, astronaut, tw
     page.route("**/queue/join*", lambda route: held.append(route))
     upload(page, grey)
     page.locator("#gf-cancel").wait_for()
-    found = {"loading": page.evaluate(VIOLATIONS)}
+    found = {"loading": look()}
     for route in held:
         route.continue_()
     page.unroute("**/queue/join*")
     page.locator("#gf-no-face").wait_for()
-    found["no face"] = page.evaluate(VIOLATIONS)
+    found["no face"] = look()
     upload(page, broken)
     page.locator("#gf-faces .gf-problem").wait_for()
-    found["error"] = page.evaluate(VIOLATIONS)
+    found["error"] = look()
     open_tab(page, "Many photos")
     page.locator("#gf-files input[type=file]").set_input_files([str(two_faces), str(broken), str(grey)])
     page.locator("#gf-many-summary span").first.wait_for()
-    found["many"] = page.evaluate(VIOLATIONS)
+    found["many"] = look()
     open_tab(page, "Video")
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 6)
     page.locator("#gf-video-upload input[type=file]").set_input_files(str(clip))
@@ -81,13 +85,13 @@ def test_axe_finds_nothing_serious_while_and_after_work(page, axe, astronaut, tw
     page.locator("#gf-video-start").click()
     page.get_by_role("slider", name="Moment in the annotated copy").wait_for()
     page.locator("#gf-strictness").fill("99")
-    found["video"] = page.evaluate(VIOLATIONS)
+    found["video"] = look()
     open_tab(page, "Live")
     start_camera(page)
     page.locator("#gf-live-view .gf-head h2").wait_for()
-    found["live"] = page.evaluate(VIOLATIONS)
+    found["live"] = look()
     stop_camera(page)
-    found["live, off"] = page.evaluate(VIOLATIONS)
+    found["live, off"] = look()
     assert {state: violations for state, violations in found.items() if violations} == {}
 
 
@@ -108,13 +112,20 @@ def test_the_photo_flow_works_by_keyboard_and_ear(page):
     assert page.get_by_role("button", name="happiness", exact=True).count() == 1
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_marks_stand_out_from_what_is_around_them(chromium, address, dark):
-    tab = open_page(chromium, address, dark=dark)
+@pytest.mark.parametrize("look", ["light", "dark", "forced"])
+def test_marks_stand_out_from_what_is_around_them(chromium, address, look):
+    tab = open_page(chromium, address, dark=look == "dark")
+    if look == "forced":  # colours are the system's
+        tab.emulate_media(forced_colors="active")
     tab.locator("#gf-example").click()
     tab.locator("[data-panel='1'] summary").click()
     contrasts = tab.evaluate(MARKS)
     assert len(contrasts) > 50
+    open_tab(tab, "Live")
+    start_camera(tab)
+    tab.locator("#gf-live-view polygon").first.wait_for(state="attached")
+    contrasts += tab.evaluate(MARKS)
+    assert sum("polygon" in entry["mark"] for entry in contrasts) >= 8
     assert [entry for entry in contrasts if entry["ratio"] < 3] == []
     tab.context.close()
 
@@ -186,7 +197,7 @@ SMALL = """
   .map(([html, box]) => `${html} ${box.width} x ${box.height}`)
 """
 
-# Contrast (WCAG) of the edge or the filling of every bar and swatch, the better of the two, with what it lies on.
+# Contrast (WCAG) of the edge or the filling of every bar, swatch and band, the better of the two, with what it lies on.
 MARKS = """
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -203,14 +214,15 @@ MARKS = """
     const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
   };
-  return [...document.querySelectorAll(".gf-track > span, .gf-swatch")]
+  return [...document.querySelectorAll(".gf-track > span, .gf-swatch, .gf-plot polygon")]
     .filter((mark) => mark.checkVisibility())
     .map((mark) => {
       const layers = [];
       for (let e = mark.parentElement; e; e = e.parentElement) layers.unshift(getComputedStyle(e).backgroundColor);
       const style = getComputedStyle(mark), below = over(layers);
-      const filling = [...layers, style.backgroundColor];
-      const edge = style.boxShadow.match(/^[a-z]+[(][^)]*[)]/)?.[0] ?? "transparent";
+      const isBand = mark.tagName === "polygon";
+      const filling = [...layers, isBand ? style.fill : style.backgroundColor];
+      const edge = isBand ? style.stroke : style.boxShadow.match(/^[a-z]+[(][^)]*[)]/)?.[0] ?? "transparent";
       const best = Math.max(ratio(over(filling), below), ratio(over([...filling, edge]), below));
       return { mark: mark.outerHTML.slice(0, 120), ratio: best };
     });

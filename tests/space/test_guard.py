@@ -347,6 +347,20 @@ def test_the_app_stands_behind_the_guard(tiny_app):
     assert httpx.post(f"{tiny_app.url}gradio_api/process_recording", content=b"x", timeout=60).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("queue/join", {"data": [], "fn_index": 10**9, "session_hash": "a"}),
+        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "a"}),
+        ("call/v2/nothing", {}),
+        ("call/nothing", {"data": []}),
+    ],
+)
+def test_what_the_framework_stumbles_over_is_refused_in_a_sentence(tiny_app, route, body):
+    answer = httpx.post(f"{tiny_app.url}gradio_api/{route}", json=body, timeout=60)
+    assert answer.status_code >= 400 and " " in answer.json()["detail"]
+
+
 def test_a_huge_body_is_refused_before_it_is_sent(tiny_app):
     port = int(tiny_app.url.rstrip("/").rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:

@@ -113,7 +113,7 @@ def test_no_face_is_said_kindly(page, tmp_path):
     upload(page, file)
     page.locator("#gf-no-face").wait_for()
     assert page.locator(".toast-body").count() == 0
-    assert page.locator(".gf-photo img").is_visible()
+    assert page.locator("#gf-photo-view img").is_visible()
 
 
 def test_a_broken_file_is_told_in_place_and_the_next_photo_works(page, astronaut_file, tmp_path):
