@@ -45,6 +45,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 gc.disable()  # searching what the imports below build for garbage, of which there is none, is a quarter of their time
 
 import gradio as gr  # noqa: E402
+from gradio.routes import templates  # noqa: E402
 from gradio.utils import get_upload_folder  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
@@ -53,11 +54,13 @@ from grefel_hf.checkpoint import BUNDLED_CHECKPOINT  # noqa: E402
 from space.api import mend_mcp_lists  # noqa: E402
 from space.guard import Guard, own_hosts  # noqa: E402
 from space.hardware import best_device, warm_up  # noqa: E402
+from space.language import speak_english  # noqa: E402
 from space.limits import MAX_SESSIONS, MAX_UPLOAD_MB  # noqa: E402
 from space.page import DELETE_CACHE, build_page, public_name  # noqa: E402
 from space.sessions import forget_sessions  # noqa: E402
 from space.sweeper import own_files, start_sweeping  # noqa: E402
 from space.theme import CSS, page_head, page_theme  # noqa: E402
+from space.uploads import PHOTOS  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -87,7 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     predictor = load_predictor(args.model, args.detector)
     page = build_page(predictor, args.model)
-    start_sweeping(own_files(page), *DELETE_CACHE)
+    PHOTOS.start()
+    start_sweeping(page, own_files(page), *DELETE_CACHE)
+    speak_english(templates.env)
     launch(
         page,
         server_name=args.host,

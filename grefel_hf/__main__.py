@@ -12,6 +12,7 @@ same), 2 if nothing could be done, and 130 after Ctrl-C.
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     messages = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Handler(messages)])
     logging.getLogger("grefel_hf").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module="PIL")  # of EXIF blocks, say: what matters is in the notes
     try:
         return run(args, messages)
     except (InputError, PhotoError, VideoError, ResultFileError, OSError, DetectorUnavailableError) as error:

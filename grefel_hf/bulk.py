@@ -1,11 +1,13 @@
 """Work on many items at once, in order and with a fixed number of them in memory."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+THREADS = "overlapped"  # their names begin so
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,16 +23,17 @@ def overlapped(
 
     Args:
         ahead: items that are begun before the first result is asked for, and so the most that are begun and not yet
-            taken; 1 and less works without threads.
+            taken; 1 and less works without threads, and so does what runs in a thread of an outer `overlapped`, which
+            has the cores already.
         workers: threads; by default one for each core.
 
     Yields:
         The results in the order of `items`.
     """
-    if ahead <= 1:
+    if ahead <= 1 or threading.current_thread().name.startswith(THREADS):
         yield from map(function, items)
         return
-    pool = ThreadPoolExecutor(min(ahead, workers or os.cpu_count() or 1), thread_name_prefix="overlapped")
+    pool = ThreadPoolExecutor(min(ahead, workers or os.cpu_count() or 1), thread_name_prefix=THREADS)
     begun = deque()
     try:
         for item in items:

@@ -12,16 +12,19 @@ from typing import Any
 MOST_JSON_BYTES = 20_000_000  # of a checkpoint's files, which become many times as much in memory
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most: int = MOST_JSON_BYTES) -> Any:
     """
     What a JSON file of a stranger holds.
+
+    Args:
+        most: bytes that it may have.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is too large, too deep, or no JSON.
     """
-    if path.stat().st_size > MOST_JSON_BYTES:
-        raise ValueError(f"{path.name} has more than {MOST_JSON_BYTES // 1_000_000} MB")
+    if path.stat().st_size > most:
+        raise ValueError(f"{path.name} has more than {most // 1_000_000} MB")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:

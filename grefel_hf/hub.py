@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .files import read_json
 
@@ -107,10 +107,7 @@ class _Place:
         try:
             self._fetch(WEIGHTS_FILE, commit)
         except EntryNotFoundError:
-            index = read_json(self._fetch(WEIGHTS_INDEX, commit))
-            for file in sorted(set(index["weight_map"].values())):
-                if not re.fullmatch(r"[\w.-]+\.safetensors", file):  # before it is a path
-                    raise OSError(f"{WEIGHTS_INDEX} names a file {file!r}") from None
+            for file in weight_files(read_json(self._fetch(WEIGHTS_INDEX, commit))):
                 self._fetch(file, commit)
         self._note(commit, folder)
         return folder
@@ -134,6 +131,17 @@ class _Place:
 
     def _path(self, file: str) -> str:
         return f"{self.subfolder}/{file}" if self.subfolder else file
+
+
+def weight_files(index: Any) -> list[str]:
+    """The files that a list of weights in several files names, beside it. Raises ValueError for other names."""
+    try:
+        files = set(index["weight_map"].values())
+        if all(re.fullmatch(r"[\w.-]+\.safetensors", file) for file in files):  # before they are paths
+            return sorted(files)
+    except (TypeError, KeyError, AttributeError):
+        pass
+    raise ValueError(f"its {WEIGHTS_INDEX} names what is no file of weights beside it.")
 
 
 def checkpoint_folder(

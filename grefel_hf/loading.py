@@ -14,13 +14,14 @@ from transformers.utils import logging as transformers_logging
 
 from .checkpoint import BUNDLED_CHECKPOINT, checked_name  # noqa: F401
 from .files import read_json
-from .hub import CONFIG_FILE, WEIGHTS_FILE, checkpoint_folder
+from .hub import CONFIG_FILE, PROCESSOR_FILE, WEIGHTS_FILE, WEIGHTS_INDEX, checkpoint_folder, weight_files
 from .model.configuration_grefel import GReFELConfig
 from .model.image_processing_grefel import GReFELImageProcessor
 from .model.modeling_grefel import GReFELForImageClassification
 
 PLACE = ("revision", "subfolder", "token", "cache_dir", "local_files_only")  # of `checkpoint_folder`
 LONGEST_REASON = 300  # characters of an error that is passed on
+MOST_BYTES = 1_000_000  # of a configuration, a list of weights in several files, or the list at the head of one
 
 
 def load_checkpoint(
@@ -36,6 +37,8 @@ def load_checkpoint(
     place = {key: kwargs[key] for key in PLACE if key in kwargs} | {"local_files_only": True}  # as it is there now
     folder = checkpoint_folder(checked_name(name), **place)
     with _one_sentence(checked_name(name)):
+        if (folder / PROCESSOR_FILE).is_file():
+            read_json(folder / PROCESSOR_FILE, MOST_BYTES)
         processor = GReFELImageProcessor.from_pretrained(folder, local_files_only=True)
         _check_processor(processor, model.config)
         _check_answer(model, processor)
@@ -118,21 +121,32 @@ def _read_config(name: str, folder: Path) -> GReFELConfig:
         hint = f" Did you mean {Path(name) / 'best'}?" if (folder / "best" / CONFIG_FILE).is_file() else ""
         raise FileNotFoundError(f"{name} holds no model: it has no {CONFIG_FILE}.{hint}")
     try:
-        entries = read_json(folder / CONFIG_FILE)
+        entries = read_json(folder / CONFIG_FILE, MOST_BYTES)
     except ValueError as error:
         raise ValueError(f"its {CONFIG_FILE} is damaged ({error}).") from error
     model_type = entries.get("model_type") if isinstance(entries, dict) else None
     if model_type != GReFELConfig.model_type:
         raise ValueError(f"it holds a {model_type} model; GReFEL needs model_type {GReFELConfig.model_type}.")
+    if "quantization_config" in entries:
+        raise ValueError("its weights are quantised in a way that GReFEL has no use for.")
+    # What computes attention is not the checkpoint's choice: it may be code from the Hub.
+    entries = {name: value for name, value in entries.items() if not name.endswith(("_implementation", "_internal"))}
     # Not AutoConfig, which asks on the terminal whether to run code that a configuration names.
     return GReFELConfig.from_dict(entries)
 
 
 def _check_allocation(config: GReFELConfig, folder: Path):
     """A model takes no more memory than its weights on disk account for: a byte a parameter at least."""
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    files = list(folder.glob("*.safetensors"))
+    size = sum(file.stat().st_size for file in files)
     if not size:
         raise FileNotFoundError(f"{folder} has no {WEIGHTS_FILE}.")
+    for file in files:
+        with file.open("rb") as content:
+            if int.from_bytes(content.read(8), "little") > MOST_BYTES:
+                raise ValueError(f"the list of tensors in {file.name} has more than {MOST_BYTES // 1_000_000} MB.")
+    if not (folder / WEIGHTS_FILE).is_file() and (folder / WEIGHTS_INDEX).is_file():
+        weight_files(read_json(folder / WEIGHTS_INDEX, MOST_BYTES))
     with torch.device("meta"):
         parameters = sum(tensor.numel() for tensor in GReFELForImageClassification(config).state_dict().values())
     if parameters > size:
@@ -157,6 +171,8 @@ def _check_tensors(model: GReFELForImageClassification, info: dict[str, Any]):
 def _check_processor(processor: GReFELImageProcessor, config: GReFELConfig):
     """Before it touches an image: a size of 30,000 would fill the memory."""
     size = processor.size
+    if getattr(processor, "do_center_crop", None) or getattr(processor, "do_pad", None):
+        raise ValueError("its image processor crops or pads, which GReFEL has no use for.")
     if not processor.do_resize or (size.get("height"), size.get("width")) != (config.image_size, config.image_size):
         raise ValueError(f"its image processor makes {dict(size)}, and the model takes a side of {config.image_size}.")
 

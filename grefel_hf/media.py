@@ -1,19 +1,24 @@
-"""What a file holds, by its first bytes: names of files lie, and recordings often have none."""
+"""What a file holds, by its content: names of files lie, and recordings often have none."""
 
+import contextlib
 import os
 from pathlib import Path
+from typing import IO
+
+from PIL import Image
 
 HEAD_BYTES = 1024
 
 # Where a name decides: first bytes that say nothing, of a damaged file say.
 VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .h264 .hevc .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf"
+    " .ogv .ts .vob .webm .wmv".split()
 )
 _PHOTO_BRANDS = {b"avif", b"heic", b"heix", b"heim", b"heis", b"mif1", b"MiHE"}
 _MOVING_BRANDS = {b"avis", b"hevc", b"hevx", b"msf1"}
+_PERHAPS_MOVING = (b"GIF8", b"\x89PNG\r\n\x1a\n")
 _PHOTO_STARTS = (
     b"\xff\xd8\xff",  # JPEG, MPO
-    b"BM",
     b"II*\0",
     b"MM\0*",
     b"II+\0",
@@ -22,6 +27,7 @@ _PHOTO_STARTS = (
     b"\0\0\0\x0cjP  \r\n",  # JPEG 2000
     b"\xff\x4f\xff\x51",
     b"qoif",
+    *_PERHAPS_MOVING,
     b"8BPS",
     b"DDS ",
 )
@@ -44,17 +50,20 @@ def file_kind(path: str | os.PathLike) -> str | None:
         OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
-        kind = kind_of(file.read(HEAD_BYTES))
+        head = file.read(HEAD_BYTES)
+        kind = "moving picture" if head.startswith(_PERHAPS_MOVING) and _moves(file) else kind_of(head)
     return kind or ("video" if Path(path).suffix.lower() in VIDEO_SUFFIXES else None)
 
 
 def kind_of(head: bytes) -> str | None:
-    """The same from the first `HEAD_BYTES` bytes."""
+    """The same from the first `HEAD_BYTES` bytes, in which GIF and PNG do not say whether they move."""
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "photo"
     if head.startswith(_PHOTO_STARTS) or (head[:1] == b"P" and head[1:2] in b"1234567fF" and head[2:3].isspace()):
         return "photo"
     if head.startswith(_VIDEO_STARTS) or _is_transport_stream(head):
         return "video"
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[8:12] != b"crx ":  # Canon's raw photos
         brand = head[8:12]
         return "photo" if brand in _PHOTO_BRANDS else "moving picture" if brand in _MOVING_BRANDS else "video"
     if head[4:8] in _QUICKTIME_ATOMS:
@@ -63,26 +72,14 @@ def kind_of(head: bytes) -> str | None:
         if head[8:12] == b"WEBP":
             return "moving picture" if head[12:16] == b"VP8X" and head[20:21] and head[20] & 2 else "photo"
         return "video" if head[8:12] == b"AVI " else None
-    if head.startswith(b"GIF8"):
-        return "moving picture" if _gif_moves(head) else "photo"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "moving picture" if b"acTL" in head else "photo"
     return None
 
 
-def _gif_moves(head: bytes) -> bool:
-    """Animations say how often they repeat, or how long their first picture stays, before that picture."""
-    palette = 3 << (head[10] & 7) + 1 if len(head) > 10 and head[10] & 0x80 else 0
-    block = head[13 + palette :]
-    while block[:1] == b"!":
-        if block[1:2] == b"\xf9" and any(block[4:6]):
-            return True
-        if block[1:2] == b"\xff" and block[3:14] in (b"NETSCAPE2.0", b"ANIMEXTS1.0"):
-            return True
-        block = block[2:]
-        while block and block[0]:
-            block = block[block[0] + 1 :]
-        block = block[1:]
+def _moves(file: IO[bytes]) -> bool:
+    """Whether there is a second picture."""
+    with contextlib.suppress(Exception):  # of a damaged one, for whoever reads it to tell
+        with Image.open(file, formats=("GIF", "PNG")) as image:
+            return image.is_animated
     return False
 
 

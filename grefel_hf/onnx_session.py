@@ -11,11 +11,12 @@ class OnnxUnavailableError(RuntimeError):
     """A package that is missing; the message says how to get it."""
 
 
-def cpu_session(graph: bytes | str | Path, spinning: bool = False):
+def cpu_session(graph: bytes | str | Path, threads: int | None = None, spinning: bool = False):
     """
-    A session of ONNX Runtime on the CPU with as many threads as PyTorch has; safe to call from several threads.
+    A session of ONNX Runtime on the CPU; safe to call from several threads.
 
     Args:
+        threads: of one run; by default as many as PyTorch has.
         spinning: threads wait busily for the next operation of a run, which is a quarter faster at batch 1 than waking
             them, but takes the cores from others; never for the next run.
 
@@ -25,7 +26,7 @@ def cpu_session(graph: bytes | str | Path, spinning: bool = False):
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads()
+    options.intra_op_num_threads = threads or num_threads()
     options.log_severity_level = 3  # errors
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     options.add_session_config_entry("session.force_spinning_stop", "1")

@@ -186,7 +186,8 @@ class FacialExpressionPredictor:
     ) -> PhotoPrediction | list[PhotoPrediction]:
         """
         Args:
-            photos: a path, link, PIL image, array, ... (see `read_photo`), or a list or a `datasets` column of them.
+            photos: a path, link, PIL image, array, ... (see `read_photo`); a list of them, a column of `datasets` or
+                pandas, or a batch (B, H, W, C) or (B, C, H, W).
             channel_order: of arrays: "rgb", also if None, or "bgr" as OpenCV's `imread` gives.
 
         Returns:
@@ -354,8 +355,10 @@ def looks_blue(crops: list[Image.Image]) -> bool:
 
 
 def _are_several(photos: PhotoSource | Iterable[PhotoSource]) -> bool:
+    if is_array(photos):
+        return len(getattr(photos, "shape", ())) in (1, 4)  # a column of a table, a batch
     one = str | bytes | bytearray | memoryview | dict | Image.Image
-    return isinstance(photos, Iterable) and not (isinstance(photos, one) or is_array(photos) or hasattr(photos, "read"))
+    return isinstance(photos, Iterable) and not (isinstance(photos, one) or hasattr(photos, "read"))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from gradio.components import Component
 
 from grefel_hf.results import ANSWERS
 
-from .limits import MODEL, VIDEO
+from .archives import too_many
+from .limits import MAX_PHOTOS, MODEL, VIDEO
 from .links import bounded
 from .measured import figure
 from .tabs.many.handlers import ManyPhotosHandlers
@@ -73,6 +74,8 @@ def mend_mcp_lists(page: gr.Blocks) -> None:
             if rest == ["items"] and isinstance(arguments.get(name), list)
             for index in range(len(arguments[name]))
         ]
+        if len(in_lists) > MAX_PHOTOS:  # each would become a file before it is counted
+            raise too_many(len(in_lists))
         return convert(arguments, positions + in_lists)
 
     server.convert_strings_to_filedata = convert_lists

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from gradio.utils import get_upload_folder
 
+from grefel_hf.faces.photos import image_suffixes
+
 from .limits import MAX_ARCHIVE_MB, MAX_DIRECTORY_BYTES, MAX_PHOTO_MB, MAX_PHOTOS
 from .uploads import Refusal, refuse, require_room
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def _unpacked(path: str, most: int, room: int) -> Iterator[UploadedPhoto]:
     try:
         with _ZipContent(path) as content, zipfile.ZipFile(content) as archive:
             content.is_open = True
-            members = [member for member in archive.infolist() if _is_photo(member)]
+            suffixes = image_suffixes()
+            members = [member for member in archive.infolist() if _is_photo(member, suffixes)]
             if len(members) > most:
                 raise too_many(MAX_PHOTOS - most + len(members))
             total = 0
@@ -93,7 +94,7 @@ def _unpacked(path: str, most: int, room: int) -> Iterator[UploadedPhoto]:
         raise refuse(f"{name} cannot be unpacked: it is damaged, encrypted or unusual.", "Zip file not read") from None
 
 
-def _is_photo(member: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(member.filename).parts
-    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)
-    return not (member.is_dir() or hidden) and member.filename.lower().endswith(PICTURES)
+def _is_photo(member: zipfile.ZipInfo, suffixes: set[str]) -> bool:
+    path = PurePosixPath(member.filename)
+    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
+    return not (member.is_dir() or hidden) and path.suffix.lower() in suffixes

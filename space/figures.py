@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grefel_hf import palette
-from grefel_hf.results import FacePrediction
+from grefel_hf.results import FacePrediction, right_in_100
 
 from . import sentences as wording
 from .data_uris import CROP_SIDE, attention_uri, difference_uri, jpeg_uri
@@ -63,6 +63,11 @@ def coloured(labels: tuple[str, ...]) -> list[tuple[str, str]]:
 def answer_colour(face: FacePrediction) -> str:
     """The colour of a face's answer; grey where there is none."""
     return palette.answer_colour(face.labels, wording.answer_word(face))
+
+
+def right(face: FacePrediction) -> int | None:
+    """How many of 100 such answers are right: 0 of a face that cannot be read, None where nothing was measured."""
+    return 0 if face.is_answerable is False else right_in_100(face)
 
 
 def column(face: FacePrediction, part: str) -> Column:

@@ -6,6 +6,7 @@ from grefel_hf.faces.face import Face
 MAX_UPLOAD_MB = 64  # a file that is larger is refused while it comes in
 MAX_PHOTO_MB = 20
 MAX_PIXELS = 50_000_000
+PHOTO_SECONDS = 10.0  # of work, for reading a photo
 MAX_PHOTOS = 50
 MAX_ARCHIVE_MB = 200  # of all photos in a zip file
 MAX_FACES = 100
@@ -25,18 +26,24 @@ MODEL = {"concurrency_limit": 6, "concurrency_id": "model"}
 VIDEO = {"concurrency_limit": 1, "concurrency_id": "video"}
 LINKS_AT_ONCE = 4  # fewer than the places above
 LINK_SECONDS = 20.0  # for a link in all, its redirects included
+LINKS_SECONDS = 60.0  # for all links of a request, which holds one of the places above
 MAX_BODY_MB = 2  # of a request that is no upload: a live frame is the largest, some hundred kB
 MAX_MCP_BODY_MB = 32  # photos come inside
 MAX_BODIES_MB = 64  # of all requests that are being read
 MAX_STORED_MB = 2000  # of all uploads on disk
 MAX_STORED_MB_PER_VISITOR = 400  # uploaded within the time that uploads are kept
-MAX_UPLOADS_AT_ONCE = 32
+MAX_UPLOADS_AT_ONCE = 32  # half of them for one visitor
+UPLOAD_WAIT_SECONDS = 15.0  # for one of these places
+BODY_SECONDS = 30.0  # for what a request sends, and a second more for each of so many bytes
+LEAST_BYTES_A_SECOND = 10_000
 STORED_SECONDS = 480
 MAX_REQUESTS_AT_ONCE = 800  # open ones, streams included: fewer than a process has file descriptors
 MAX_REQUESTS_PER_VISITOR = 500
 MAX_DIRECTORY_BYTES = 1_000_000  # of a zip file's list of what it holds
 UNREAD_SECONDS = 60  # for an answer that nobody fetches
+PROGRESS_SECONDS = 120  # for how far an upload has come
 MAX_SESSIONS = 200
+LONGEST_SESSION = 100  # characters of its name
 
 
 class LargestFaces:

@@ -7,6 +7,8 @@ Gradio fetches such a link from public addresses only, but however much comes. H
 import asyncio
 import ipaddress
 import secrets
+import time
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 
 import httpx
@@ -14,12 +16,13 @@ import safehttpx
 from gradio.components import Component
 from gradio_client.utils import is_http_url_like, strip_invalid_filename_characters
 
-from .limits import LINK_SECONDS, LINKS_AT_ONCE, MAX_UPLOAD_MB
+from .limits import LINK_SECONDS, LINKS_AT_ONCE, LINKS_SECONDS, MAX_UPLOAD_MB
 from .uploads import refuse, require_room
 
 MAX_REDIRECTS = 3
 _TUNNELS = [ipaddress.ip_network(net) for net in ("2002::/16", "64:ff9b::/96", "64:ff9b:1::/48", "::/96")]
 _under_way = 0
+_until: ContextVar[float | None] = ContextVar("until", default=None)  # when all links of this request have to be there
 
 
 async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB, seconds: float = LINK_SECONDS) -> str:
@@ -37,7 +40,7 @@ async def fetch(link: str, folder: str, most_mb: int = MAX_UPLOAD_MB, seconds: f
         await asyncio.to_thread(require_room, most_mb)
         return await asyncio.wait_for(_fetch(link, folder, most_mb), seconds)
     except (asyncio.TimeoutError, TimeoutError):
-        raise refuse(f"The link did not come within {seconds:g} seconds, the limit.", "Link refused") from None
+        raise refuse(f"The link did not come within {seconds:.3g} seconds, the limit.", "Link refused") from None
     finally:
         _under_way -= 1
 
@@ -62,7 +65,7 @@ async def _fetch(link: str, folder: str, most_mb: int) -> str:
             raise refuse("Only links to public addresses are fetched.", "Link refused")
         transport = safehttpx.AsyncSecureTransport(address)  # connects to the address that was checked
         async with httpx.AsyncClient(transport=transport, timeout=LINK_SECONDS) as client:
-            async with client.stream("GET", link) as answer:
+            async with client.stream("GET", link, headers={"Accept-Encoding": "identity"}) as answer:
                 if answer.has_redirect_location:
                     link = str(httpx.URL(link).join(answer.headers["location"]))
                     continue
@@ -88,7 +91,7 @@ async def _save(answer: httpx.Response, file: Path, most_mb: int) -> str:
     size = 0
     try:
         with file.open("wb") as content:
-            async for piece in answer.aiter_bytes():
+            async for piece in answer.aiter_raw():  # unpacked, few bytes may become very many
                 size += len(piece)
                 if size > most_mb * 1_000_000:
                     raise refuse(f"The linked file has more than {most_mb} MB, the limit.", "File too large")
@@ -116,8 +119,14 @@ def bounded(component: Component) -> Component:
     async def move(source: str | Path | None) -> str | None:
         if not (source and is_http_url_like(str(source))):
             return await original(source)
+        now = time.monotonic()
+        if _until.get() is None:
+            _until.set(now + LINKS_SECONDS)
+        seconds = _until.get() - now
+        if seconds <= 0:
+            raise refuse(f"The links did not come within {LINKS_SECONDS:g} seconds, the limit.", "Links refused")
         try:
-            path = await fetch(str(source), component.GRADIO_CACHE)
+            path = await fetch(str(source), component.GRADIO_CACHE, seconds=min(seconds, LINK_SECONDS))
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
             raise refuse("The link cannot be fetched.", "Link refused") from None
         component.temp_files.add(path)

@@ -1,6 +1,5 @@
 """
-Sessions that remember nothing that was seen: of a visitor only the live tab's last figures stay, for a while; and
-answers that nobody fetches do not wait for ever.
+Sessions that remember nothing that was seen: of a visitor only the live tab's last figures stay, for a while.
 """
 
 import threading
@@ -11,7 +10,9 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
-from .limits import MAX_SESSIONS, UNREAD_SECONDS
+from .bounds import bound_framework
+from .hardware import give_back_memory
+from .limits import LONGEST_SESSION, MAX_SESSIONS, UNREAD_SECONDS
 
 
 class ForgetfulSession(SessionState):
@@ -44,6 +45,8 @@ class ForgetfulHolder(StateHolder):
     """As the framework's, with forgetful sessions."""
 
     def __getitem__(self, session: str) -> SessionState:
+        if len(session) > LONGEST_SESSION:
+            raise ValueError("the name of this session is too long")
         if session not in self.session_data:
             self.session_data[session] = ForgetfulSession(self.blocks)
         return super().__getitem__(session)
@@ -54,34 +57,12 @@ def forget_sessions(page: gr.Blocks) -> None:
     page.app.state_holder = ForgetfulHolder()
     page.app.state_holder.set_blocks(page)
     page.app.state_holder.capacity = MAX_SESSIONS
-    unread = UnreadAnswers(page._queue)
+    leftovers = bound_framework(page)
 
     def run() -> None:
         while True:
             time.sleep(UNREAD_SECONDS / 4)
-            unread.drop(time.monotonic())
+            leftovers.drop_in_loop()
+            give_back_memory()
 
-    threading.Thread(target=run, name="unread-answers", daemon=True).start()
-
-
-class UnreadAnswers:
-    """
-    The answers that wait in the framework's queue until their visitor fetches them: pictures among them, and without
-    a limit where a program asks and never listens.
-    """
-
-    def __init__(self, queue: Any):
-        self._queue = queue
-        self._since: dict[str, float] = {}  # by session: since when there are some, at every look
-
-    def drop(self, now: float) -> None:
-        """Forget those that have waited for `UNREAD_SECONDS`."""
-        busy = {event.session_hash for event in list(self._queue.event_ids_to_events.values())}
-        boxes = self._queue.pending_messages_per_session
-        full = [session for session, box in list(boxes.items()) if session not in busy and not box.empty()]
-        self._since = {session: self._since.get(session, now) for session in full}
-        for session, since in list(self._since.items()):
-            if now - since >= UNREAD_SECONDS:
-                del self._since[session]
-                boxes.pop(session, None)
-                self._queue.pending_event_ids_session.pop(session, None)
+    threading.Thread(target=run, name="leftovers", daemon=True).start()

@@ -32,32 +32,42 @@ class Timeline:
 
     words: what it shows.
     bands: polygons, each as its colour and "x,y x,y ...".
+    moments: left edge and width in per cent of the drawing, how many of 100 such answers are right (`figures.right`),
+        and the first class.
     """
 
     words: str
     bands: list[tuple[str, str]]
     ticks: list[Tick]
+    moments: list[tuple[float, float, int | None, str]]
     width: int = 600
     height: int = 96
 
 
 def timeline(
-    labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray], start: float, end: float
+    labels: tuple[str, ...],
+    times: Sequence[float],
+    distributions: Sequence[np.ndarray],
+    rights: Sequence[int | None],
+    start: float,
+    end: float,
 ) -> Timeline:
     """
     Args:
         times: seconds, rising.
         distributions: (N,) each, at these times.
+        rights: see `figures.right`, at these times.
         start, end: seconds at the edges of the drawing.
     """
     colours = class_colours(labels)
     span = max(end - start, 1e-6)
-    bands = [
-        (colours[label], points)
-        for run in _runs(times)
-        for label, points in _bands(labels, times[run], distributions[run], start, span)
-    ]
-    return Timeline(timeline_words(labels, times, distributions), bands, _ticks(start, end, span))
+    bands, moments = [], []
+    for run in _runs(times):
+        x = _places(times[run], start, span)
+        bands += [(colours[label], points) for label, points in _bands(labels, x, distributions[run])]
+        words = [labels[int(values.argmax())] for values in distributions[run]]
+        moments += _moments(x, rights[run], words)
+    return Timeline(timeline_words(labels, times, distributions), bands, _ticks(start, end, span), moments)
 
 
 def _runs(times: Sequence[float]) -> list[slice]:
@@ -69,16 +79,31 @@ def _runs(times: Sequence[float]) -> list[slice]:
     return [slice(first, last) for first, last in zip(breaks, breaks[1:])]
 
 
-def _bands(
-    labels: tuple[str, ...], times: Sequence[float], distributions: Sequence[np.ndarray], start: float, span: float
-) -> Iterator[tuple[str, str]]:
+def _places(times: Sequence[float], start: float, span: float) -> np.ndarray:
+    """Times (T,) in the drawing's units; of one who was seen once the edges of a thin bar (2,)."""
+    x = (np.asarray(times) - start) / span * Timeline.width
+    return np.array([x[0] - 1.5, x[0] + 1.5]) if len(x) == 1 else x
+
+
+def _moments(
+    x: np.ndarray, rights: Sequence[int | None], words: list[str]
+) -> list[tuple[float, float, int | None, str]]:
+    """Each reaches halfway to those beside it."""
+    edges = x if len(x) > len(words) else np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
+    edges = (100 * edges / Timeline.width).round(2).tolist()
+    return [
+        (left, round(right - left, 2), times_right, word)
+        for left, right, times_right, word in zip(edges, edges[1:], rights, words)
+    ]
+
+
+def _bands(labels: tuple[str, ...], x: np.ndarray, distributions: Sequence[np.ndarray]) -> Iterator[tuple[str, str]]:
     """For each class the polygon between its lower and upper edge."""
-    if not len(times):
+    if not len(distributions):
         return
-    x = (np.asarray(times) - start) / span * Timeline.width  # (T,)
     shares = np.stack(distributions)  # (T, N)
-    if len(x) == 1:  # seen once: a thin bar
-        x, shares = np.array([x[0] - 1.5, x[0] + 1.5]), np.repeat(shares, 2, axis=0)
+    if len(shares) < len(x):
+        shares = np.repeat(shares, len(x), axis=0)
     edges = np.concatenate([np.zeros((len(x), 1)), shares.cumsum(1)], axis=1)  # (T, N + 1)
     y = Timeline.height * (1 - edges.clip(0, 1))
     for index, label in enumerate(labels):

@@ -7,13 +7,15 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from markupsafe import escape
 
-from grefel_hf.faces.photos import Photo, PhotoError, read_photo
+from grefel_hf.faces.photo_reader import PhotoReader
+from grefel_hf.faces.photos import Photo, PhotoError
 
 from . import sentences as wording
-from .limits import MAX_PHOTO_MB, MAX_PIXELS, MAX_STORED_MB
+from .limits import MAX_PHOTO_MB, MAX_PIXELS, MAX_STORED_MB, PHOTO_SECONDS
 from .rendering import render
 from .storage import folder_bytes
 
+PHOTOS = PhotoReader(MAX_PIXELS, PHOTO_SECONDS)  # of all visitors
 # Of events that serve the page only; programs use the endpoints. Their values come as they were sent.
 PRIVATE = {"api_visibility": "private", "preprocess": False}
 
@@ -74,12 +76,15 @@ def open_photo(path: str) -> Photo:
     An upload as upright RGB picture, with what was done to it.
 
     Raises:
-        PhotoError: it is over a limit of this page, or cannot be read; see `read_photo`.
+        PhotoError: it is over a limit of this page, or cannot be read; see `PhotoReader.read`.
     """
-    megabytes = Path(path).stat().st_size / 1e6
+    try:
+        megabytes = Path(path).stat().st_size / 1e6
+    except OSError:  # its turn came after the sweeper's
+        raise PhotoError(f"{path} has been deleted from the server meanwhile: upload it again") from None
     if megabytes > MAX_PHOTO_MB:
         raise PhotoError(f"{path} has {megabytes:.0f} MB, the limit is {MAX_PHOTO_MB} MB: scale it down")
-    return read_photo(path, max_pixels=MAX_PIXELS)
+    return PHOTOS.read(path)
 
 
 def open_photo_or_refuse(path: str) -> Photo:

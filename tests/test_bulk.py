@@ -102,3 +102,14 @@ def test_faces_keep_their_photos_in_batches_of_any_size(shades, in_flight, batch
     assert [result.faces[0].corrected[0] for result in results] == [shade / 255 for shade in range(0, 250, 12)]
     assert all(result.faces[0].crop.getpixel((0, 0))[0] == 12 * i for i, result in enumerate(results))
     assert set(shades.batches[:-1]) <= {batch} and sum(shades.batches) == 21
+
+
+def test_what_runs_in_a_thread_of_one_begins_none_of_another():
+    def inner(_):
+        return threading.current_thread().name
+
+    def outer(_):
+        return {threading.current_thread().name}, set(overlapped(inner, range(4), ahead=4))
+
+    assert all(own == used for own, used in overlapped(outer, range(3), ahead=3))
+    assert threading.current_thread().name not in set(overlapped(inner, range(4), ahead=4))

@@ -58,6 +58,12 @@ def garbage(request, over):
     request.wfile.write(b"<html>Sign in to this network</html>")
 
 
+def circle(request, over):
+    request.send_response(302)
+    request.send_header("Location", request.path)
+    request.end_headers()
+
+
 def failure(request, over):
     request.send_error(500)
 
@@ -90,7 +96,7 @@ def cached(tiny_checkpoint, online, tmp_path):
     return "user/grefel"
 
 
-@pytest.mark.parametrize("answer", [silence, drip, garbage, failure])
+@pytest.mark.parametrize("answer", [silence, drip, garbage, failure, circle])
 def test_a_cached_model_starts_whatever_the_hub_does(cached, online, answer):
     with bad_hub(answer) as url:
         online(url)
@@ -102,7 +108,7 @@ def test_a_cached_model_starts_whatever_the_hub_does(cached, online, answer):
     assert model.name_or_path == cached
 
 
-@pytest.mark.parametrize("answer", [silence, drip, garbage])
+@pytest.mark.parametrize("answer", [silence, drip, garbage, circle])
 def test_a_model_that_is_not_cached_is_given_up_in_a_sentence(online, answer):
     with bad_hub(answer) as url:
         online(url)

@@ -59,6 +59,19 @@ def pickled(folder):
     (folder / WEIGHTS_FILE).unlink()
 
 
+def many_tensors(folder):
+    names = json.dumps(
+        {f"t{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(30_000)}
+    ).encode()
+    (folder / WEIGHTS_FILE).write_bytes(len(names).to_bytes(8, "little") + names)
+
+
+def files_elsewhere(folder):
+    index = {"metadata": {}, "weight_map": {name: "../model.safetensors" for name in load_file(folder / WEIGHTS_FILE)}}
+    shutil.move(folder / WEIGHTS_FILE, folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 NEGATIVE_VARIANCE = {"primary_head__hidden__0__2__running_var": torch.full((16,), -1.0)}
 DAMAGES = {
     "one tensor named x": (only_x, "lack|no place|asks for"),
@@ -87,11 +100,18 @@ DAMAGES = {
     "a label that is a list": (config(id2label={0: ["a"], 1: "b", 2: "c"}), "id2label"),
     "a config that is a list": (lambda folder: (folder / "config.json").write_text("[1]"), "holds a None model"),
     "a config that is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json is damaged"),
-    "a config of 30 MB": (lambda folder: (folder / "config.json").write_text(" " * 30_000_000), "more than 20 MB"),
+    "a config of 30 MB": (lambda folder: (folder / "config.json").write_text(" " * 30_000_000), "more than 1 MB"),
     "a config of 100,000 lists in each other": (
         lambda folder: (folder / "config.json").write_text("[" * 100_000),
         "nested too deeply",
     ),
+    "a billion classes, unnamed": (config(num_labels=10**9), "at most 1000 classes"),
+    "a processor's file of 3 MB": (processor(more=[[]] * 1_000_000), "more than 1 MB"),
+    "a processor that crops": (processor(do_center_crop=True, crop_size={"height": 10**5, "width": 10**5}), "crops or"),
+    "a processor that pads": (processor(do_pad=True, pad_size={"height": 10**5, "width": 10**5}), "crops or pads"),
+    "a million tensors": (many_tensors, "list of tensors in model.safetensors has more"),
+    "files elsewhere": (files_elsewhere, "names what is no file of weights beside it"),
+    "quantised weights": (config(quantization_config={"quant_method": "gptq", "bits": 4}), "quantised"),
     "code of a stranger": (config(model_type="evil", auto_map={"AutoConfig": "evil.Evil"}), "holds a evil model"),
 }
 
@@ -106,6 +126,13 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence(checkpoint, name, monkeyp
     message = str(refusal.value)
     assert "\n" not in message and len(message) < 600 and str(checkpoint) in message
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_checkpoint_does_not_choose_what_computes(checkpoint):
+    """The name of a repository there is code of a stranger, which transformers fetches and runs where it can."""
+    change_json(checkpoint / "config.json", attn_implementation="evil/kernel", _attn_implementation="evil/kernel")
+    model, _ = load_checkpoint(checkpoint)
+    assert model.config._attn_implementation in ("sdpa", "eager")
 
 
 def test_the_command_line_refuses_made_up_weights(checkpoint, astronaut_file, capsys):

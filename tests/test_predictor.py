@@ -5,6 +5,7 @@ import pickle
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset, Features
@@ -89,6 +90,15 @@ def test_a_column_of_datasets_and_other_iterables_are_several_photos(predictor, 
         assert [photo.faces[0].label for photo in results] == ["happiness", "happiness"]
 
 
+def test_a_column_of_pandas_and_a_batch_are_several_photos(predictor, astronaut, astronaut_file):
+    content = astronaut_file.read_bytes()
+    for column in ([astronaut_file, str(astronaut_file)], [{"bytes": content, "path": None}] * 2, [content] * 2):
+        assert [len(photo.faces) for photo in predictor(pd.Series(column))] == [1, 1]
+    batch = np.stack([np.asarray(astronaut)] * 2)  # (B, H, W, C)
+    for several in (batch, torch.from_numpy(batch).permute(0, 3, 1, 2), np.array([str(astronaut_file)] * 2)):
+        assert [photo.faces[0].label for photo in predictor(several)] == ["happiness", "happiness"]
+
+
 def test_swapped_channels_are_told_or_turned(predictor, astronaut, result, caplog):
     bgr = np.asarray(astronaut)[:, :, ::-1]
     assert any("channel_order='bgr'" in note for note in predictor(bgr).notes) and "bluer than red" in caplog.text
@@ -113,6 +123,19 @@ def test_pipeline_gives_the_corrected_distribution_of_the_same_crop(result):
     (face,) = result.faces
     by_label = {row["label"]: row["score"] for row in pipe(face.crop, top_k=len(face.labels))}
     assert by_label == pytest.approx(face.distribution("corrected"), abs=1e-5)
+
+
+def test_the_pipeline_sees_a_crop_of_16_bits_as_the_predictor_does(predictor, result, tmp_path):
+    values = np.asarray(result.faces[0].crop.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    (expected,) = FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector())(
+        tmp_path / "deep.png"
+    ).faces
+    pipe = pipeline("facial-expression-recognition", model=str(BUNDLED_CHECKPOINT))
+    (face,) = pipe(str(tmp_path / "deep.png"), detector="none")
+    assert face["label"] == "happiness" and face["distribution"] == pytest.approx(
+        expected.distribution("corrected"), abs=1e-5
+    )
 
 
 def test_the_bundled_weights_are_half_precision_and_run_as_float32(predictor):

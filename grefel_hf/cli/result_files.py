@@ -22,6 +22,8 @@ from ..results import PhotoPrediction, face_columns, face_row
 from ..spreadsheets import as_cell, from_cell
 from .terminal import one_line, visible
 
+LONGEST_ROW = 1_000_000  # bytes of a CSV file
+
 
 class ResultFileError(ValueError):
     """A file that this run may not write to; the message says why and what to do."""
@@ -178,7 +180,7 @@ class ResultFile:
                     whole = len(header) + end
             except ResultFileError:
                 raise
-            except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError, csv.Error) as error:
                 raise ResultFileError(self._refusal("it holds something else")) from error
             return whole
         return 0
@@ -212,6 +214,8 @@ def _csv_rows(file: io.BufferedIOBase) -> Iterator[tuple[int, bytes]]:
     for line in file:
         end += len(line)
         row += line
+        if len(row) > LONGEST_ROW:
+            raise ValueError("no row of ours")
         if row.endswith(b"\n") and row.count(b'"') % 2 == 0:
             yield end, row
             row = b""

@@ -12,8 +12,8 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 
 
 def is_array(source: Any) -> bool:
-    """NumPy's, and what turns into one: tensors of torch, TensorFlow and JAX."""
-    return isinstance(source, np.ndarray) or hasattr(source, "__array__") and not isinstance(source, Image.Image)
+    """NumPy's, and what turns into one: tensors of torch, TensorFlow and JAX, columns of pandas."""
+    return hasattr(source, "__array__") and not isinstance(source, Image.Image | str | bytes)  # NumPy has texts, too
 
 
 def picture_of(source: Any, channel_order: str | None = None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -31,8 +31,7 @@ def picture_of(source: Any, channel_order: str | None = None) -> tuple[Image.Ima
     """
     if channel_order not in (None, *CHANNEL_ORDERS):
         raise ValueError(f"unknown channel_order {channel_order!r}: choose rgb or bgr")
-    is_tensor = hasattr(source, "detach")
-    array = _channels_last(np.asarray(source.detach().cpu() if is_tensor else source), is_tensor)
+    array = _channels_last(_as_numpy(source), first_in_doubt=hasattr(source, "detach"))
     if array.size == 0:
         raise ValueError(f"an array of shape {array.shape} has no pixels: pass a photo")
     array = _as_uint8(array)
@@ -42,6 +41,16 @@ def picture_of(source: Any, channel_order: str | None = None) -> tuple[Image.Ima
         array = array[:, :, [2, 1, 0, 3][: array.shape[2]]]
     notes = () if channel_order else ("an array, read as RGB; pass channel_order='bgr' for one of OpenCV",)
     return Image.fromarray(np.ascontiguousarray(array)), notes
+
+
+def _as_numpy(source: Any) -> np.ndarray:
+    try:
+        if hasattr(source, "detach"):
+            source = source.detach().cpu()
+            source = source.float() if "bfloat16" in str(source.dtype) else source  # which NumPy does not have
+        return np.asarray(source)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"a {type(source).__name__} cannot be read as an array: {error}") from error
 
 
 def _channels_last(array: np.ndarray, first_in_doubt: bool) -> np.ndarray:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from ..media import HEAD_BYTES, kind_of
 from ..model.pixels import to_rgb
 from .arrays import is_array, picture_of
+from .headers import START_OF_SCAN, entries_explode, exif_explodes, jpeg_segments
 from .links import LinkError, fetch, is_link
 
 MAX_PIXELS = 100_000_000  # decoded at most, known from the header: more would be a decompression bomb
@@ -28,11 +29,15 @@ FREE_SCANS, SCANNED_PIXELS = 16, 1_500_000_000
 SLOW_SHARE, SLOW_FORMATS = 1 / 16, {"JPEG2000"}
 RAISE_THE_LIMIT = ", or raise the limit (max_pixels, --max_megapixels)"  # which visitors of a page cannot
 LEAST_READ = 0.5  # share of the rows of a truncated photo that must be there
+SUBFILE_TYPE, REDUCED = 254, 1  # of a picture in a TIFF file: a smaller one of another in it
 
-# Pillow only recognises these, or needs an outside program (Ghostscript for EPS) to decode them.
+# Pillow only recognises the first, or needs an outside program (Ghostscript for EPS) to decode them; of the others, for
+# icons and games, the header does not say how large the picture inside is.
 _NOT_DECODED = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+_NOT_DECODED |= {"BLP", "FPX", "FTEX", "ICNS", "ICO", "MIC"}
+TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
 _JPEGS = {"JPEG", "MPO"}
-_ANIMATED = {"GIF", "PNG", "WEBP"}
+_SEVERAL = {"AVIF", "GIF", "HEIF", "PNG", "TIFF", "WEBP"}  # in others the rest is the same picture again
 _DATA_URI = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*?(;base64)?,", re.IGNORECASE)
 
 # A dict is an undecoded image of a `datasets` column: {"bytes": ..., "path": ...}.
@@ -78,8 +83,9 @@ def read_photo(source: PhotoSource, *, channel_order: str | None = None, max_pix
         PhotoError: the file is missing, a folder, empty, no image, largely missing or too large, or the array has a
             shape, type or range that is not listed above.
     """
+    name = "the file given as bytes"
     if isinstance(source, dict):
-        source = _of_dataset(source)
+        name, source = source.get("path") or name, _of_dataset(source)
     if isinstance(source, Image.Image):
         return _decoded(source, "the image", max_pixels)
     if is_array(source):
@@ -90,7 +96,7 @@ def read_photo(source: PhotoSource, *, channel_order: str | None = None, max_pix
         photo = _decoded(picture, "the array", max_pixels)
         return Photo(photo.image, (*photo.notes, *notes))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the file given as bytes", max_pixels)
+        return _from_bytes(bytes(source), name, max_pixels)
     if hasattr(source, "read"):
         return _from_bytes(_content(source), "the open file", max_pixels)
     if isinstance(source, str) and source[:5].lower() == "data:":
@@ -140,7 +146,7 @@ def _register_heif():
 
 
 def _of_dataset(row: dict) -> PhotoSource:
-    content = row.get("bytes") or row.get("path")
+    content = row.get("path") if row.get("bytes") is None else row["bytes"]
     if content is None:
         raise PhotoError("a dict is not a photo unless it has 'bytes' or a 'path', as `datasets` has them")
     return content
@@ -191,6 +197,8 @@ def _from_stream(file: IO[bytes], name: str, max_pixels: int) -> Photo:
     head = file.read(HEAD_BYTES)
     if not head:
         raise PhotoError(f"{name} is empty: copy or download it again")
+    if entries_explode(file):
+        raise PhotoError(f"{name} is damaged (its entries are copies of each other): save it anew")
     file.seek(0)
     try:
         with Image.open(file, formats=decodable_formats()) as image:
@@ -224,8 +232,10 @@ def _decoded(image: Image.Image, name: str, max_pixels: int) -> Photo:
     _check_cost(image, name, max_pixels)
     if _reduce(image, max_pixels):
         notes.append(f"read at {image.width} x {image.height} instead of its {size[0]} x {size[1]} pixels")
-    if image.format in _ANIMATED and getattr(image, "is_animated", False):
+    if image.format in _SEVERAL and getattr(image, "is_animated", False):
         notes.append("the first picture of several")
+    if image.format == "TIFF" and image.tag_v2.get(SUBFILE_TYPE) == REDUCED:
+        notes.append("only a small preview, as in a camera's raw file: export that as JPEG")
     image, missing = _loaded(image, name)
     if missing is not None:
         notes.append("damaged: its end is missing" + (f", {missing:.0%} of its rows" if missing >= 0.005 else ""))
@@ -243,14 +253,33 @@ def _check_cost(image: Image.Image, name: str, max_pixels: int):
     most = max_pixels
     if image.format in SLOW_FORMATS or any(tile[0] in Image.DECODERS for tile in getattr(image, "tile", ())):
         most = round(max_pixels * SLOW_SHARE)
-    elif image.format in _JPEGS and not image.info.get("progressive"):  # which keeps everything until it is shown
+    elif image.format in _JPEGS and _comes_row_by_row(image):
         most = max_pixels * REDUCIBLE
+    elif image.format == "TIFF":  # a tile may be larger than the picture that is cut out of it
+        pixels = max(pixels, _tile_pixels(image))
     if pixels > most:
         raise PhotoError(_too_large(name, most, f" ({image.width} x {image.height})"))
-    if image.format in _JPEGS and image.info.get("progressive"):
+    if image.format in _JPEGS:
         scans = _count_scans(image)
         if scans > FREE_SCANS and scans * pixels > SCANNED_PIXELS:
             raise PhotoError(f"{name} is written in {scans} passes, which would take too long: save it anew")
+
+
+def _comes_row_by_row(image: Image.Image) -> bool:
+    """Whether a JPEG can be shown while it is read: of one in several passes everything is kept until the end."""
+    if image.info.get("progressive"):
+        return False
+    if image.fp is None:  # loaded already
+        return True
+    position = image.fp.tell()
+    scan = next((content for marker, content in jpeg_segments(image.fp) if marker == START_OF_SCAN), b"")
+    image.fp.seek(position)
+    return scan[:1] == bytes([image.layers])
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    width, height = (image.tag_v2.get(tag, 0) for tag in (TILE_WIDTH, TILE_LENGTH))
+    return width * height if isinstance(width, int) and isinstance(height, int) else 0
 
 
 def _count_scans(image: Image.Image) -> int:
@@ -305,9 +334,12 @@ def _rest(image: Image.Image) -> Image.Image | None:
 
 
 def _missing_rows(image: Image.Image) -> float:
-    """Share of the rows that have one value, as those do that decoders never came to."""
+    """Share of the rows of one value, which decoders never came to; of a JPEG, whose rows are in order, at its end."""
     rows = np.asarray(image).reshape(image.height, image.width, -1)
-    return float((rows == rows[:, :1]).all(axis=(1, 2)).mean())
+    drawn = (rows != rows[:, :1]).any(axis=(1, 2))
+    if image.format in _JPEGS and drawn.any():  # bars above and below were there
+        return float(drawn[::-1].argmax()) / image.height
+    return 1.0 - float(drawn.mean())
 
 
 def _too_large(name: str, most: int, size: str = "") -> str:
@@ -316,9 +348,15 @@ def _too_large(name: str, most: int, size: str = "") -> str:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        return image.copy() if exif_explodes(_exif(image)) else ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block is no reason to lose the picture
         return image.copy()
+
+
+def _exif(image: Image.Image) -> bytes:
+    """The EXIF block, as it is or as ImageMagick writes it into PNG."""
+    profile = image.info.get("Raw profile type exif", "")
+    return image.info.get("exif") or bytes.fromhex("".join(profile.split("\n")[3:]))
 
 
 def path_exists(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..bulk import overlapped
 from .cropping import CropGeometry, crop_transform, face_roll, map_points, warp
 from .face import Box, DetectorUnavailableError, Face, Point, overlap, reading_order, without_overlaps
 from .turns import TURNS, in_photo, likely_turn, turned_back
@@ -95,8 +96,10 @@ class YuNetDetector:
         if longer > most:
             fine = max(fine, min(1.0, self.least_across / shorter), self.least_scale)
         coarse = max(self.coarse_side / longer, fine * self.coarse_side / most)
-        for scale in dict.fromkeys(min(scale, 4.0) for scale in (fine, coarse)):
-            found += self._search(image, scale)
+        image.load()  # no two threads read the file
+        scales = dict.fromkeys(min(scale, 4.0) for scale in (fine, coarse))
+        for faces in overlapped(lambda scale: self._search(image, scale), scales, len(scales)):
+            found += faces
         faces = dict(self._measure(image, face) for face in without_overlaps(found))
         return {face: faces[face] for face in without_overlaps(faces)}
 

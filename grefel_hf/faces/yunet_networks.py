@@ -71,7 +71,7 @@ class OnnxYuNet:
 
     def __init__(self, weights: str, score_threshold: float):
         self._threshold = score_threshold
-        self._session = cpu_session(weights)
+        self._session = cpu_session(weights, threads=1)  # searches and photos overlap instead
         (self._input,) = (value.name for value in self._session.get_inputs()[:1])
         self._outputs = [value.name for value in self._session.get_outputs()]
         expected = {f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES}

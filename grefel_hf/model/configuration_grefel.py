@@ -228,6 +228,7 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
         self._check_sizes()
         self._check_choices()
         self._check_grids()
+        self._check_label_count(kwargs.get("num_labels"))  # before there is a name for each
         super().__post_init__(**without_code_entries(kwargs))
         self.check_labels()
         if self.class_weights is not None and len(self.class_weights) != self.num_labels:
@@ -271,11 +272,14 @@ class GReFELConfig(SavedWithCode, PreTrainedConfig):
                 if not isinstance(size, int) or not 0 < size <= most:
                     raise ValueError(f"{name} is {value!r}: it must be from 1 to {most}.")
 
+    def _check_label_count(self, count: int | None):
+        if count is not None and count > MOST_LABELS:
+            raise ValueError(f"num_labels is {count}: at most {MOST_LABELS} classes are possible.")
+
     def check_labels(self):
         """Raises ValueError for labels that no distribution over classes can have."""
         labels = list(self.id2label.values())
-        if len(labels) > MOST_LABELS:
-            raise ValueError(f"num_labels is {len(labels)}: at most {MOST_LABELS} classes are possible.")
+        self._check_label_count(len(labels))
         if sorted(self.id2label) != list(range(len(labels))):
             raise ValueError("id2label must name the classes 0, 1, 2 and so on, without a gap.")
         for label in labels:

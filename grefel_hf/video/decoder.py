@@ -64,10 +64,12 @@ class VideoDecoder:
         self._max_pixels = max_pixels
         self._container = None
         try:
-            moves = file_kind(self.path) == "moving picture"
+            kind = file_kind(self.path)
         except OSError as error:
             raise VideoError(f"{self.path} cannot be opened: {error.strerror}") from error
-        if moves:
+        if kind == "photo":  # FFmpeg takes some for videos of one frame
+            raise VideoError(f"{self.path} is a photo, not a video: pass a video")
+        if kind == "moving picture":
             self._open_moving_picture()
         else:
             self._open_video()
@@ -119,7 +121,9 @@ class VideoDecoder:
         self._check_size(*self.size)
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
         self.rate = rate if 0 < rate <= PLAUSIBLE_RATE else USUAL_RATE
-        self.expected_frames = self._stream.frames or (round(self._seconds() * self.rate) or None)
+        self._counts_from_zero = "matroska" in self._container.format.name  # whenever the first frame is
+        start = (self._container.start_time or 0) / 1e6 if self._counts_from_zero else 0.0
+        self.expected_frames = self._stream.frames or (round(max(0.0, self._seconds() - start) * self.rate) or None)
 
     def close(self):
         if self._container is not None:
@@ -149,6 +153,8 @@ class VideoDecoder:
             reason = f" ({self.problem})" if self.problem else ""
             raise VideoError(f"{self.path} has no frame that can be read{reason}: copy or download it again")
         promised = self._seconds()
+        if self._container and self._counts_from_zero:
+            promised -= self.start
         if self.problem is None and promised - last - 1 / self.rate > max(LOST_SECONDS, LOST_SHARE * promised):
             self.problem = f"it should be {promised:.1f} s long"
         if self.problem:
@@ -201,7 +207,7 @@ class VideoDecoder:
             raise VideoError(f"{self.path} has pixels {aspect:.3g} times as wide as high: convert it to square ones")
 
     def _seconds(self) -> float:
-        """Length by the header; 0 if it does not say."""
+        """Length by the header, or end of what counts from zero; 0 if it does not say."""
         if self._container is None:
             return 0.0
         if self._stream.duration and self._stream.time_base:

@@ -1,55 +1,21 @@
 """
-The process in which a stranger's video is decoded: limited in memory and in time for a frame, without secrets in its
-environment, and without PyTorch, so that it starts at once. `reader.py` starts it and asks; it answers on its standard
-output, in JSON and raw pixels.
+The process in which a stranger's video is decoded, without PyTorch, so that it starts at once. `reader.py` starts it
+and asks; it answers in JSON and raw pixels.
 
     python -m grefel_hf.video.decoder_process frames PATH MAX_PIXELS SECONDS
     python -m grefel_hf.video.decoder_process sound PATH MAX_PIXELS SECONDS
 """
 
-import json
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from ..limited_process import allow, limit_process, send, take_answers
 from .decoder import CONTAINER_OPTIONS, DecodedFrame, VideoDecoder, VideoError, import_av
 
-try:
-    import resource
-except ImportError:  # Windows, where neither memory nor time is limited
-    resource = None
-
 NEXT, PICTURE = b"n", b"p"
-LENGTH_BYTES = 4  # before each answer
-IDLE = 10  # times as long as the limit for work, for work and waiting
-BASE_MEMORY, MEMORY_PER_PIXEL = 1_000_000_000, 64  # bytes; decoders keep up to 17 frames, of 3 bytes a pixel at most
-
-
-def limit_process(max_pixels: int) -> None:
-    """No more address space than frames of so many pixels need, no file written, no core."""
-    if resource:
-        most = BASE_MEMORY + MEMORY_PER_PIXEL * max_pixels
-        for limit, value in ((resource.RLIMIT_AS, most), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-            resource.setrlimit(limit, (value, value))
-
-
-def allow(seconds: float) -> None:
-    """
-    The process ends by SIGPROF after so many seconds of work, also within a decoder, unless this is called again in
-    time; by SIGALRM where it does not even work. 0 for no end.
-    """
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # of processors: a busy machine is no reason
-        signal.setitimer(signal.ITIMER_REAL, seconds * IDLE)
-
-
-def send(answers: IO[bytes], **facts: Any) -> None:
-    """Their length, and they as JSON."""
-    content = json.dumps(facts).encode()
-    answers.write(len(content).to_bytes(LENGTH_BYTES, "big") + content)
-    answers.flush()
+MEMORY_PER_PIXEL = 64  # bytes; decoders keep up to 17 frames, of 3 bytes a pixel at most
 
 
 def serve_frames(path: Path, max_pixels: int, seconds: float, requests: IO[bytes], answers: IO[bytes]) -> None:
@@ -102,11 +68,10 @@ def serve_sound(path: Path, seconds: float, answers: IO[bytes]) -> None:
 def main() -> None:
     """Serve the file that the command line names."""
     what, path, max_pixels, seconds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    answers = take_answers()
     try:
         import_av()  # before the limits, which are for the file
-        limit_process(max_pixels)
+        limit_process(MEMORY_PER_PIXEL * max_pixels)
         allow(seconds)
         if what == "sound":
             serve_sound(path, seconds, answers)

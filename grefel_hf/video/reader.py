@@ -4,32 +4,22 @@ memory and in time, and killed when it is late or no longer needed.
 """
 
 import contextlib
-import json
 import logging
-import os
-import signal
-import subprocess
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from ..limited_process import LimitedProcess, ProcessEndedError
 from .decoder import MAX_PIXELS, VideoError
-from .decoder_process import LENGTH_BYTES, NEXT, PICTURE
+from .decoder_process import NEXT, PICTURE
 
 logger = logging.getLogger("grefel_hf")
 
 FRAME_SECONDS = 30.0  # of work, for opening, and for each frame
-LONGEST_ANSWER = 100_000  # bytes of JSON
-END_SECONDS = 5.0  # for a process that gives no more answers
-PACKAGES = Path(__file__).parents[2]
-LATE = {-getattr(signal, name) for name in ("SIGPROF", "SIGALRM") if hasattr(signal, name)}
 COMMAND = (sys.executable, "-m", f"{__package__}.decoder_process")
-# What the process needs of the environment; tokens and keys are not for it.
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR")
 
 
 class Frame:
@@ -106,7 +96,7 @@ class VideoReader:
 
     def close(self):
         """End the process; pictures that are held stay."""
-        _end(self._process)
+        self._process.end()
 
     def frames(self) -> Iterator[Frame]:
         """
@@ -133,9 +123,9 @@ class VideoReader:
         """A readable file of the first audio stream, in a NUT container."""
         process = self._start("sound")
         try:
-            yield process.stdout
+            yield process.answers
         finally:
-            _end(process)
+            process.end()
 
     def _fetch(self, index: int) -> tuple[tuple[int, int], bytearray]:
         """Size and RGB pixels of the current frame. The next one is decoded while this one is worked on."""
@@ -145,7 +135,8 @@ class VideoReader:
         width, height = self._answer()["size"]
         if not 0 < width * height <= 2 * self._max_pixels:
             raise VideoError(f"{self.path} has a frame of {width} x {height}: scale it down")
-        pixels = self._read(width * height * 3)
+        with self._as_video_error():
+            pixels = self._process.read(width * height * 3)
         self._ask_for_next()
         return (width, height), pixels
 
@@ -155,57 +146,27 @@ class VideoReader:
             self._is_asked = True
 
     def _ask(self, request: bytes):
-        try:
-            self._process.stdin.write(request)
-        except OSError:
-            raise self._ended() from None
+        with self._as_video_error():
+            self._process.ask(request)
 
     def _answer(self) -> dict[str, Any]:
-        size = int.from_bytes(self._read(LENGTH_BYTES), "big")
-        answer = json.loads(self._read(size)) if size <= LONGEST_ANSWER else {"error": f"{self.path} cannot be read"}
+        with self._as_video_error():
+            answer = self._process.answer()
         if "error" in answer:
             raise VideoError(answer["error"])
         return answer
 
-    def _read(self, size: int) -> bytearray:
-        """So many bytes of the process."""
-        content, read = bytearray(size), 0
-        while read < size:
-            if not (count := self._process.stdout.readinto(memoryview(content)[read:])):
-                raise self._ended()
-            read += count
-        return content
-
-    def _ended(self) -> VideoError:
+    @contextlib.contextmanager
+    def _as_video_error(self) -> Iterator[None]:
         """Why there is no answer."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_SECONDS)
-        if self._process.returncode in LATE:
-            return VideoError(f"{self.path} takes more than {self._seconds:g} s for a frame: scale it down")
-        return VideoError(f"{self.path} made its decoder fail: convert it to MP4")
+        try:
+            yield
+        except ProcessEndedError as error:
+            if error.is_late:
+                text = f"{self.path} takes more than {self._seconds:g} s for a frame: scale it down"
+            else:
+                text = f"{self.path} made its decoder fail: convert it to MP4"
+            raise VideoError(text) from None
 
-    def _start(self, what: str) -> subprocess.Popen:
-        packages = os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH"))))
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | {
-            "PYTHONPATH": packages,
-            "PYTHONSAFEPATH": "1",
-            "MALLOC_ARENA_MAX": "2",  # of address space each thread would reserve much
-            "OPENBLAS_NUM_THREADS": "1",
-        }
-        process = subprocess.Popen(
-            [*COMMAND, what, str(self.path), str(self._max_pixels), str(self._seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env=environment,
-        )
-        weakref.finalize(self, _end, process)
-        return process
-
-
-def _end(process: subprocess.Popen):
-    process.kill()
-    process.stdin.close()
-    process.stdout.close()
-    process.wait()
+    def _start(self, what: str) -> LimitedProcess:
+        return LimitedProcess(*COMMAND, what, str(self.path), str(self._max_pixels), str(self._seconds))

@@ -37,30 +37,29 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def is_near_tie(face: FacePrediction) -> bool:
-    first, second = np.sort(face.corrected)[:-3:-1]
-    return bool(first - second < NEAR_TIE)
+def is_near_tie(faces: list[FacePrediction]) -> bool:
+    return any(np.ptp(np.sort(face.corrected)[-2:]) < NEAR_TIE for face in faces)
 
 
-def was_changed(face: FacePrediction) -> bool:
-    return top_class(face, "primary")[0] != top_class(face, "corrected")[0]
+def was_changed(faces: list[FacePrediction]) -> bool:
+    return any(top_class(face, "primary")[0] != top_class(face, "corrected")[0] for face in faces)
 
 
-def is_failure(face: FacePrediction) -> bool:
-    """Of a picture of Eileen Collins smiling: an answer is given, and it is another."""
-    return face.is_answerable is not False and face.top_label != SMILE
+def is_failure(faces: list[FacePrediction]) -> bool:
+    """Of a picture of Eileen Collins smiling: no face is found, or an answer is given, and it is another."""
+    return not faces or (faces[0].is_answerable is not False and faces[0].top_label != SMILE)
 
 
 # What an example may be said to show, beside what it is by the way it was made.
-CLAIMS: dict[str, Callable[[FacePrediction], bool]] = {
+CLAIMS: dict[str, Callable[[list[FacePrediction]], bool]] = {
     "near_tie": is_near_tie,
     "changed": was_changed,
     "failure": is_failure,
 }
 TITLES = {
-    "near_tie": "Nearly a tie",
+    "near_tie": "Nearly a tie: her eyes, another’s smile",
     "changed": "Balancing changed the answer",
-    "failure": "A failure: she smiles",
+    "failure": "A failure: squeezed, her smile is missed",
 }
 
 
@@ -85,8 +84,19 @@ def in_between(one: Image.Image, other: Image.Image) -> Iterator[Image.Image]:
             yield Image.blend(one, other, share).filter(ImageFilter.GaussianBlur(radius))
 
 
+def upper_and_lower(upper: Image.Image, lower: Image.Image) -> Iterator[Image.Image]:
+    """One portrait down to the mouth, the other below it; level and tilted, in colour and grey."""
+    for border in np.linspace(0.63, 0.66, 7):
+        mask = Image.new("L", upper.size)
+        mask.paste(255, (0, round(border * SIDE), SIDE, SIDE))
+        mixed = Image.composite(lower, upper, mask.filter(ImageFilter.GaussianBlur(14)))
+        for angle in range(-15, 16, 5):
+            tilted = mixed.rotate(angle, Image.Resampling.BICUBIC, fillcolor="#808080")
+            yield from (tilted, ImageOps.grayscale(tilted).convert("RGB"))
+
+
 def disturbed(smile: Image.Image) -> Iterator[Image.Image]:
-    """A smile of which little can be seen: its mouth covered, in the dark, seen from afar."""
+    """A smile of which little can be seen: its mouth covered, in the dark, seen from afar, or squeezed."""
     for top in (0.56, 0.54, 0.52):
         covered = smile.copy()
         box = [SIDE * value for value in (0.3, top, 0.7, 0.75)]
@@ -96,6 +106,10 @@ def disturbed(smile: Image.Image) -> Iterator[Image.Image]:
         yield smile.resize((side, side), Image.Resampling.BOX).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     for radius in (4, 6, 8):
         yield smile.filter(ImageFilter.GaussianBlur(radius))
+    for width in (0.55, 0.5, 0.45, 0.4):
+        squeezed = Image.new("RGB", smile.size, "#7a8288")
+        squeezed.paste(smile.resize((round(width * SIDE), SIDE)), (round((1 - width) * SIDE / 2), 0))
+        yield squeezed
 
 
 def group(one: Image.Image, other: Image.Image) -> Image.Image:
@@ -121,7 +135,7 @@ def write_clip(file: Path, one: Image.Image, other: Image.Image, seconds: int = 
 
 
 def found(claim: str, candidates: list[Image.Image], predictors: list[FacialExpressionPredictor]) -> bytes | None:
-    """The first picture with one face for which a claim holds whatever detector looks; None where there is none."""
+    """The first picture for which a claim holds whatever detector looks; None where there is none."""
     for picture in candidates:
         content = jpeg(picture)
         if all(holds(claim, content, predictor) for predictor in predictors):
@@ -137,9 +151,9 @@ def jpeg(picture: Image.Image) -> bytes:
 
 
 def holds(claim: str, picture: bytes, predictor: FacialExpressionPredictor) -> bool:
-    """Whether there is one face in a picture, and it shows what is claimed."""
+    """Whether there is at most one face in a picture, and it shows what is claimed."""
     faces = predictor(picture).faces
-    return len(faces) == 1 and CLAIMS[claim](faces[0])
+    return len(faces) <= 1 and CLAIMS[claim](faces)
 
 
 def predictors_at_hand() -> list[FacialExpressionPredictor]:
@@ -178,7 +192,7 @@ def make(predictors: list[FacialExpressionPredictor]) -> list[dict[str, str | No
         "group.jpg": jpeg(group(collins, hopper)),
         "turned.jpg": jpeg(hopper.transpose(Image.Transpose.ROTATE_90)),
     }
-    between = list(in_between(collins, hopper))
+    between = [*upper_and_lower(hopper, collins), *in_between(collins, hopper)]
     candidates = {"near_tie": between, "changed": between, "failure": list(disturbed(collins))}
     for claim in CLAIMS:
         file = f"{claim}.jpg"

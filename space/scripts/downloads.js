@@ -60,7 +60,7 @@
   };
 
   const PICTURES = {
-    photo: (tab) => pictureWithBoxes(tab.querySelector(".gf-photo > img"), tab.querySelectorAll(".gf-box")),
+    photo: (tab) => pictureWithBoxes(tab.querySelector("#gf-photo-view .gf-photo > img"), tab.querySelectorAll(".gf-box")),
     live: (tab) => pictureWithBoxes(tab.querySelector("#gf-camera video"), tab.querySelectorAll(".gf-box"), true),
     video: () => pictureWithBoxes(document.querySelector("#gf-clip video"), []),
     many: (tab) => sheet([...tab.querySelectorAll(".gf-many-photo")]),

@@ -1,14 +1,18 @@
-// The page's language and names, whatever the framework makes of them.
+// The page's names, whatever the framework makes of them.
 (() => {
   const mend = () => {
-    if (document.documentElement.lang !== "en") document.documentElement.lang = "en";
     // A name that differs from the text one sees cannot be spoken to a computer that listens.
-    for (const field of document.querySelectorAll("button.upload-container[aria-label]")) field.removeAttribute("aria-label");
+    for (const field of document.querySelectorAll("button.upload-container:not(.icon-mode)[aria-label]")) field.removeAttribute("aria-label");
     for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
       for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
+    // A button within a button: the outer one does nothing.
+    for (const button of document.querySelectorAll("button:not([role]):has(button)")) {
+      button.setAttribute("role", "group");
+      button.tabIndex = -1;
+    }
   };
   mend();
-  new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["lang", "aria-label"] });
+  new MutationObserver(mend).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-label"] });
 })();
 
 // Choosing a face and switching the layers of its crop, all in the page already: no request is made.
@@ -24,19 +28,17 @@
     // Whether the reasons are open, once the visitor has said so of this photo.
     if (chosen.dataset.open) chosen.querySelector("details").open = chosen.dataset.open === "true";
     // On a narrow screen the panel lies below the photo.
-    if (window.innerWidth <= 1020)
-      document.querySelector("#gf-faces")?.scrollIntoView({ behavior: "smooth", block: "start" });
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+    if (window.innerWidth <= 1020) document.querySelector("#gf-faces")?.scrollIntoView({ behavior, block: "start" });
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-face]");
     if (button) choose(button.dataset.face);
-    const plot = event.target.closest?.("[data-clip-seconds] svg"), clip = document.querySelector("#gf-clip video");
-    if (plot && clip) {
-      const { left, width } = plot.getBoundingClientRect();
-      clip.currentTime = (plot.closest("[data-clip-seconds]").dataset.clipSeconds * (event.clientX - left)) / width;
-    }
     const summary = event.target.closest?.(".gf-why > summary");
     if (summary) summary.closest("#gf-chosen").dataset.open = !summary.parentElement.open;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && event.target.matches?.(".gf-term")) event.target.blur(); // its words go
   });
   // page.css hides the layer of a switch that is off.
   document.addEventListener("change", (event) => {
@@ -44,6 +46,13 @@
     if (layer) event.target.checked ? hidden.delete(layer) : hidden.add(layer);
   });
   // After a result those who hear the page, and those who use the keyboard, go on at the answer.
-  window.focusAnswer = () =>
-    requestAnimationFrame(() => document.querySelector("#gf-faces h2[tabindex]")?.focus({ preventScroll: true }));
+  window.focusOn = (selector, tries = 30) =>
+    requestAnimationFrame(() => {
+      const element = document.querySelector(selector);
+      element?.focus({ preventScroll: true });
+      if (tries && document.activeElement !== element) focusOn(selector, tries - 1); // it is not there yet
+    });
+  window.focusAnswer = () => {
+    if (isAnswered()) focusOn("#gf-faces h2[tabindex]"); // what is hidden takes no focus
+  };
 })();

@@ -5,11 +5,12 @@ The page under load: many visitors at once, then very many photos, with faults i
 
 Prints how many were answered, queued or refused, how long they waited, and memory, threads and open files of the
 server. Of the visitors a twentieth brings a video, a tenth the camera, a fortieth a set of ten photos, the others a
-photo each. The faults: a video's decoder is killed (-9), YuNet's file is deleted while it is in use (where GREFEL_YUNET
-names one), and the folder of uploads is filled up to the page's limit.
+photo each. The faults: the decoders of a video and of a photo are killed (-9), YuNet's file is deleted while it is in
+use (where GREFEL_YUNET names one), and the folder of uploads is filled up to the page's limit.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from space.limits import MAX_STORED_MB, UNREAD_SECONDS
 from tests.helpers.page_driver import offline_environment, running_app
 from tests.helpers.video_clips import scene, write_clip
 from tests.helpers.visitors import (
-    decoders,
+    children,
     live_visitor,
     megabytes,
     open_files,
@@ -76,7 +78,7 @@ def visitors_at_once(url: str, process: int, photo: Path, clip: Path, count: int
             )
             print(f"  {kind}: {dict(Counter(what for what, _ in rows))}; {middle}")
     time.sleep(1.5 * UNREAD_SECONDS)
-    print(f"{1.5 * UNREAD_SECONDS:.0f} s later: {state(process)}, {len(decoders(process))} decoders")
+    print(f"{1.5 * UNREAD_SECONDS:.0f} s later: {state(process)}, {len(children(process))} processes of it")
 
 
 def photos_on_end(url: str, process: int, photo: Path, count: int) -> None:
@@ -93,19 +95,20 @@ def photos_on_end(url: str, process: int, photo: Path, count: int) -> None:
         )
 
 
-def killed_decoder(url: str, process: int, clip: Path) -> None:
-    """The process that decodes a video is killed in the middle of it."""
+def killed_decoder(url: str, process: int, file: Path, visitor: Callable[..., str], module: str) -> None:
+    """The process that decodes is killed in the middle of it, again and again until the visitor is told."""
     done: list[tuple[str, float]] = []
-    asked = threading.Thread(target=lambda: done.append(outcome(video_visitor, url, clip)))
+    asked = threading.Thread(target=lambda: done.append(outcome(visitor, url, file)))
     asked.start()
-    killed = 0
-    while asked.is_alive() and not killed:
-        for decoder in decoders(process):
-            os.kill(decoder, signal.SIGKILL)
-            killed += 1
-        time.sleep(0.05)
+    killed: set[int] = set()
+    while asked.is_alive():
+        for decoder in children(process, module):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(decoder, signal.SIGKILL)
+                killed.add(decoder)
     asked.join()
-    print(f"{killed} decoder killed: its visitor was {done[0][0]}; next video {outcome(video_visitor, url, clip)[0]}")
+    after = outcome(visitor, url, file)[0]
+    print(f"{len(killed)} {module} killed: its visitor was {done[0][0]}; the next one {after}")
 
 
 def full_disk(url: str, uploads: Path, photo: Path) -> None:
@@ -137,7 +140,8 @@ def main() -> None:
                 outcome(visitor, url, file)  # what loads late
             print(f"detector {detector}, {os.cpu_count()} cores, load of the machine {os.getloadavg()[0]:.1f}")
             visitors_at_once(url, process, photo, clip, args.visitors)
-            killed_decoder(url, process, clip)
+            killed_decoder(url, process, clip, video_visitor, "decoder_process")
+            killed_decoder(url, process, photo, photo_visitor, "photo_process")
             (uploads,) = (folder / "uploads").glob("grefel-page-*/gradio")
             full_disk(url, uploads, photo)
             if weights:

@@ -6,6 +6,7 @@ It imports what both trees have. A line is a JSON list: what to answer (see `ANS
 
 import functools
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -122,7 +123,7 @@ ANSWERS = {
 
 
 def main():
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(int(os.environ["OMP_NUM_THREADS"]))
     for line in sys.stdin:
         what, *arguments = json.loads(line)
         print(json.dumps(ANSWERS[what](*arguments)), flush=True)

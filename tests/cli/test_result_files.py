@@ -108,3 +108,20 @@ def test_what_is_no_result_file_stays(kind, content, tmp_path):
     with pytest.raises(ResultFileError, match="something else.*--overwrite"):
         write(path, FORMATS[kind])
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("csv", b'"' + b"x\n" * 600_000),
+        ("csv", b"x" * 200_000 + b"," * 40 + b"\n"),
+        ("jsonl", b'{"source": ' + b"[" * 100_000 + b"\n"),
+    ],
+    ids=["quotes that are never closed", "a cell of 200 kB", "lists in lists"],
+)
+def test_rows_that_are_made_to_harm_are_no_rows(kind, row, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(FORMATS[kind].header.encode() + row)
+    with pytest.raises(ResultFileError, match="something else"):
+        write(path, FORMATS[kind])
+    assert path.read_bytes().endswith(row)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from grefel_hf.faces.folders import find_media, find_photos
 from grefel_hf.faces.photos import PhotoError
@@ -50,6 +51,21 @@ def test_content_counts_and_what_is_left_out_is_named(tmp_path):
         ".hidden": "hidden",
         "nowhere": "a link that leads nowhere",
     }
+
+
+def test_first_bytes_that_only_look_like_a_kind_and_pictures_that_move_without_saying_so(tmp_path):
+    (tmp_path / "BMW.txt").write_text("BMW, Opel and others " * 9)
+    (tmp_path / "raw.CR3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom" + bytes(99))
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "no time.gif", save_all=True, append_images=frames[1:], duration=0)
+    frames[0].save(tmp_path / "looped still.gif", loop=0)
+    late = PngInfo()
+    late.add_text("a long comment", "x" * 2000)
+    frames[0].save(tmp_path / "late.png", save_all=True, append_images=frames[1:], pnginfo=late)
+    found = find_media([tmp_path])
+    assert names(found.of_kind("moving picture"), tmp_path) == ["late.png", "no time.gif"]
+    assert names(found.of_kind("photo"), tmp_path) == ["looped still.gif"]
+    assert {path.name for path in found.left_out} == {"BMW.txt", "raw.CR3"}
 
 
 def test_symbolic_links_are_followed_without_loops(tmp_path):

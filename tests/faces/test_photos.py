@@ -2,6 +2,8 @@
 
 import base64
 import io
+import os
+import socket
 import struct
 import time
 import zlib
@@ -9,9 +11,16 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, TiffImagePlugin
 
-from grefel_hf.faces.photos import MAX_PIXELS, PhotoError, image_suffixes, load_photo, read_photo
+from grefel_hf.faces.photos import (
+    MAX_PIXELS,
+    PhotoError,
+    decodable_formats,
+    image_suffixes,
+    load_photo,
+    read_photo,
+)
 
 ORIENTATION = 0x0112
 
@@ -103,12 +112,14 @@ def test_brings_deep_greyscale_to_8_bits(tmp_path, values, expected):
     assert np.asarray(load_photo(path))[0].tolist() == [[value] * 3 for value in expected]
 
 
-def test_takes_the_first_frame(tmp_path):
-    path = tmp_path / "moving.gif"
+@pytest.mark.parametrize("suffix", ["gif", "tiff", "avif", "webp"])
+def test_takes_the_first_picture_of_several_and_says_so(tmp_path, suffix):
+    path = tmp_path / f"several.{suffix}"
     first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8), (0, 0, 255))
     first.save(path, save_all=True, append_images=[second])
     photo = read_photo(path)
-    assert photo.image.getpixel((4, 4)) == (255, 0, 0) and photo.notes == ("the first picture of several",)
+    red, green, blue = photo.image.getpixel((4, 4))
+    assert red > 240 and max(green, blue) < 15 and photo.notes == ("the first picture of several",)
 
 
 @pytest.mark.parametrize("layout", ["HW", "HW1", "HW3", "HW4", "1HW", "3HW", "4HW"])
@@ -263,6 +274,48 @@ def test_what_would_take_too_long_is_refused_by_its_header(tmp_path):
     assert time.monotonic() - start < 5
 
 
+def in_passes(size: tuple[int, int], passes: int) -> bytes:
+    """A sequential JPEG that is written colour by colour, and so in several passes."""
+    grey = io.BytesIO()
+    Image.new("L", size, 128).save(grey, "jpeg", quality=30)
+    content = grey.getvalue()
+    frame, scan = content.index(b"\xff\xc0"), content.rindex(b"\xff\xda")
+    tables, end = content[content.index(b"\xff\xdb") : frame], frame + 2 + content[frame + 3]
+    colours = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    header = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, size[1], size[0], 3) + colours
+    data = content[scan + 10 : -2]
+    scans = [b"\xff\xda\0\x08\x01" + bytes([1 + number % 3]) + b"\0\0\x3f\0" + data for number in range(passes)]
+    return b"\xff\xd8" + tables + header + content[end:scan] + b"".join(scans) + b"\xff\xd9"
+
+
+def test_passes_count_in_every_jpeg():
+    """Not only in progressive ones; and of several passes the whole is kept, however small it is to be shown."""
+    assert load_photo(in_passes((64, 64), 3)).getpixel((32, 32)) == (128, 128, 128)
+    with pytest.raises(PhotoError, match="200 passes"):
+        load_photo(in_passes((4000, 4000), 200))
+    with pytest.raises(PhotoError, match="too large"):
+        load_photo(in_passes((64, 64), 3), max_pixels=2000)
+
+
+def test_a_tile_that_is_larger_than_the_picture_counts(tmp_path):
+    """A picture of one pixel took the memory of a tile of 2 GB."""
+    entries = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: 40_000, 323: 40_000, 324: 200, 325: 100}
+    content = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    content += b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in entries.items()) + bytes(4)
+    content = content.ljust(200, b"\0") + zlib.compress(bytes(50_000))[:100].ljust(100, b"\0")
+    with pytest.raises(PhotoError, match="too large"):
+        load_photo(content)
+
+
+@pytest.mark.parametrize("kind", ["ico", "icns"])
+def test_icons_are_no_photos(kind):
+    """Their header does not say how large the picture inside is, which is read as they are opened."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, kind)
+    with pytest.raises(PhotoError, match="not an image that can be read"):
+        load_photo(file)
+
+
 def test_reads_heic_upright(tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
     path = tmp_path / "phone.heic"
@@ -299,3 +352,97 @@ def test_refuses_a_bomb_by_its_header(tmp_path, side):
     path.write_bytes(png_header(side, side))
     with pytest.raises(PhotoError, match="bomb.png is too large.*100 megapixels"):
         load_photo(path)
+
+
+FORMATS = ("jpeg", "png", "webp", "tiff", "heif", "avif")
+
+
+@pytest.mark.parametrize("tag", range(2, 9))
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_turned_upright_by_every_tag(kind, tag):
+    decodable_formats()  # registers HEIF
+    back = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_90",
+        7: "TRANSVERSE",
+    }
+    picture = quadrants().resize((160, 80), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[ORIENTATION] = tag
+    content = io.BytesIO()
+    stored = picture.transpose(Image.Transpose[back.get(tag, "ROTATE_270")])
+    stored.save(content, kind, exif=exif.tobytes() if kind == "heif" else exif)
+    upright = np.asarray(load_photo(content)).astype(int)
+    assert upright.shape == (80, 160, 3) and np.abs(upright - np.asarray(picture)).mean() < 8
+
+
+def test_rare_modes_are_read(tmp_path):
+    picture = Image.new("RGB", (16, 16), (200, 60, 60))
+    lab = ImageCms.profileToProfile(
+        picture, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    lab.save(tmp_path / "lab.tiff")
+    found = np.asarray(load_photo(tmp_path / "lab.tiff")).astype(int)
+    assert np.abs(found - np.asarray(picture)).max() <= 4
+    big_endian = Image.frombytes("I;16B", (3, 1), np.array([0, 32896, 65535], ">u2").tobytes())
+    big_endian.save(tmp_path / "16.tiff")
+    assert np.asarray(load_photo(tmp_path / "16.tiff"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40, b"Exif\0\0II*\0\xff\xff\xff\xff"]
+)
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_damaged_exif_block_is_no_reason_to_lose_the_picture(tmp_path, exif, suffix):
+    quadrants().save(tmp_path / f"photo.{suffix}", exif=exif)
+    assert load_photo(tmp_path / f"photo.{suffix}").size == (40, 20)
+
+
+def test_plain_margins_are_not_missing(tmp_path):
+    """Bars above and below a picture have rows of one value, as rows have that were never read."""
+    picture = Image.new("RGB", (64, 200))
+    picture.paste(noisy(), (0, 68))
+    path = tmp_path / "bars.jpg"
+    picture.save(path)
+    path.write_bytes(path.read_bytes()[:-2])
+    photo = read_photo(path)
+    assert "its end is missing" in photo.notes[0]
+    assert np.abs(np.asarray(photo.image).astype(int) - np.asarray(picture)).mean() < 20
+
+
+def test_the_preview_of_a_raw_file_is_told(tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 1
+    quadrants().save(tmp_path / "raw.dng", "tiff", tiffinfo=tags)
+    assert "small preview" in read_photo(tmp_path / "raw.dng").notes[0]
+    quadrants().save(tmp_path / "photo.tiff")
+    assert read_photo(tmp_path / "photo.tiff").notes == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["UPPER.PNG", "none", "wrong.mp4", "gro\u0308\u00dfe.png", "two\nlines.png", "[b] x.png", "-a.png"]
+)
+def test_names_do_not_matter(tmp_path, name):
+    quadrants().save(tmp_path / name, "png")
+    assert load_photo(tmp_path / name).size == (40, 20)
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.png"))
+        for path in (tmp_path / "pipe.png", tmp_path / "socket.png", "/dev/zero"):
+            with pytest.raises(PhotoError, match="is not an ordinary file"):
+                load_photo(path)
+
+
+def test_other_kinds_of_arrays_and_texts(tmp_path):
+    tensor = torch.full((3, 8, 6), 0.2, dtype=torch.bfloat16, requires_grad=True)
+    assert load_photo(tensor).size == (6, 8) and 50 <= load_photo(tensor).getpixel((0, 0))[0] <= 52
+    quadrants().save(tmp_path / "a.png")
+    assert load_photo(np.str_(tmp_path / "a.png")).size == (40, 20)
+    with pytest.raises(PhotoError, match="a Tensor cannot be read as an array"):
+        load_photo(torch.zeros(8, 8).to_sparse())

@@ -1,10 +1,12 @@
 """Visitors of a running page, as their browsers and programs ask; and what its process takes."""
 
 import base64
+import contextlib
 import json
 import os
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -43,7 +45,7 @@ def live_visitor(url: str, photo: Path, frames: int = 5) -> str:
     session = os.urandom(8).hex()
     frame = f"data:image/jpeg;base64,{base64.b64encode(photo.read_bytes()).decode()}"
     kinds = set()
-    with httpx.Client(timeout=MOST_SECONDS) as client:
+    with _browser() as client:
         config = client.get(f"{url}config").json()
         camera = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "gf-camera")
         event = next(
@@ -53,9 +55,22 @@ def live_visitor(url: str, photo: Path, frames: int = 5) -> str:
             body = {"data": [None], "fn_index": event, "session_hash": session, "event_data": {"frame": frame}}
             joined = client.post(f"{url}gradio_api/queue/join", json=body)
             if joined.status_code != 200:
-                return "refused"
+                return _refusal(joined)
             kinds.add(_live_answer(client, url, session))
     return "failed" if "failed" in kinds else "queued" if "queued" in kinds else "answered"
+
+
+def _refusal(answer: httpx.Response) -> str:
+    """Where, and that it was in a sentence."""
+    reason = answer.json().get("detail")
+    route = "upload" if answer.url.path.endswith("/upload") else "queue"
+    return f"refused by the {route}" if isinstance(reason, str) and " " in reason else f"failed: {answer.text[:100]}"
+
+
+def _browser() -> httpx.Client:
+    """Each visitor has an address of their own, of this machine."""
+    address = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+    return httpx.Client(timeout=MOST_SECONDS, transport=httpx.HTTPTransport(local_address=address))
 
 
 def _live_answer(client: httpx.Client, url: str, session: str) -> str:
@@ -69,17 +84,17 @@ def _live_answer(client: httpx.Client, url: str, session: str) -> str:
 
 
 def _ask(url: str, endpoint: str, files: list[Path], data_of: Callable[[list[dict]], list]) -> str:
-    with httpx.Client(timeout=MOST_SECONDS) as client:
+    with _browser() as client:
         uploaded = []
         for file in files:
             with file.open("rb") as content:
                 answer = client.post(f"{url}gradio_api/upload", files={"files": (file.name, content)})
             if answer.status_code != 200:
-                return "refused"
+                return _refusal(answer)
             uploaded.append({"path": answer.json()[0], **FILE})
         call = client.post(f"{url}gradio_api/call/{endpoint}", json={"data": data_of(uploaded)})
         if call.status_code != 200:
-            return "refused"
+            return _refusal(call)
         text = client.get(f"{url}gradio_api/call/{endpoint}/{call.json()['event_id']}").text
     last = text.strip().rpartition("event: ")[2]
     if last.startswith("complete"):
@@ -90,17 +105,20 @@ def _ask(url: str, endpoint: str, files: list[Path], data_of: Callable[[list[dic
 def process_of(url: str) -> int:
     """The id of the app's process, by its --port."""
     port = url.rstrip("/").rpartition(":")[2].encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        words = (folder / "cmdline").read_bytes().split(b"\0")
+    for number, words in _processes():
         if b"app.py" in words and port in words:
-            return int(folder.name)
+            return number
     raise RuntimeError(f"no app.py runs on port {port.decode()}")
 
 
 def megabytes(process: int) -> float:
-    """Resident memory."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    """Resident memory, that of the processes that decode for it included."""
+    kilobytes = 0
+    for number in (process, *children(process)):
+        with contextlib.suppress(OSError, IndexError):  # it has ended
+            status = Path(f"/proc/{number}/status").read_text()
+            kilobytes += int(status.partition("VmRSS:")[2].split()[0])
+    return kilobytes / 1024
 
 
 def threads(process: int) -> int:
@@ -111,15 +129,19 @@ def open_files(process: int) -> int:
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
 
 
-def decoders(process: int) -> list[int]:
-    """The processes that decode videos for it."""
+def children(process: int, module: str = "") -> list[int]:
+    """The processes that it started, those that run a module of this name."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes()
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-        if b"decoder_process" in words and parent == process:
-            found.append(int(folder.name))
+    for number, words in _processes():
+        with contextlib.suppress(OSError):  # it has ended
+            parent = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process and module.encode() in b" ".join(words):
+                found.append(number)
     return found
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    """Number and command line of each."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield int(folder.name), (folder / "cmdline").read_bytes().split(b"\0")

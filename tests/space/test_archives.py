@@ -24,13 +24,15 @@ def archive(folder, members: dict[str, bytes]) -> str:
 
 
 def test_photos_come_out_with_their_names_and_nothing_else_does(folder):
-    path = archive(folder, {"a/1.jpg": b"one", "../../2.PNG": b"two", "notes.txt": b"", "__MACOSX/a/._1.jpg": b""})
+    path = archive(
+        folder, {"a/1.jpg": b"one", "../../2.PNG": b"two", "b.jfif": b"", "notes.txt": b"", "__MACOSX/a/._1.jpg": b""}
+    )
     (folder / "3.jpg").write_bytes(b"three")
     photos = archives.uploaded_photos([path, str(folder / "3.jpg")])
-    assert [photo.name for photo in photos] == ["a/1.jpg", "../../2.PNG", "3.jpg"]
-    assert [Path(photo.path).read_bytes() for photo in photos] == [b"one", b"two", b"three"]
+    assert [photo.name for photo in photos] == ["a/1.jpg", "../../2.PNG", "b.jfif", "3.jpg"]
+    assert [Path(photo.path).read_bytes() for photo in photos] == [b"one", b"two", b"", b"three"]
     assert all(folder in Path(photo.path).resolve().parents for photo in photos)
-    assert [photo.upload for photo in photos] == [path, path, str(folder / "3.jpg")]
+    assert [photo.upload for photo in photos] == [path, path, path, str(folder / "3.jpg")]
 
 
 def test_limits_are_named(folder, monkeypatch):

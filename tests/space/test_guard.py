@@ -9,7 +9,7 @@ import pytest
 
 from space import guard
 from space.guard import Guard, own_hosts
-from space.limits import MAX_BODY_MB, MAX_STORED_MB_PER_VISITOR
+from space.limits import MAX_BODY_MB, MAX_STORED_MB_PER_VISITOR, MAX_UPLOADS_AT_ONCE
 from space.storage import FILE_BYTES, folder_bytes
 
 # The guard alone, around an app that reads its body and says how long it is.
@@ -25,7 +25,7 @@ async def reading_app(scope, receive, send):
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-def ask(guarded, path="/", method="POST", chunks=(b"",), **headers):
+def ask(guarded, path="/", method="POST", chunks=(b"",), query=b"", **headers):
     """Status, headers and text of an answer."""
     sent, waiting = [], list(chunks)
 
@@ -37,7 +37,7 @@ def ask(guarded, path="/", method="POST", chunks=(b"",), **headers):
         sent.append(message)
 
     names = {"host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    scope = {"type": "http", "path": path, "method": method, "client": ("1.2.3.4", 1)}
+    scope = {"type": "http", "path": path, "method": method, "client": ("1.2.3.4", 1), "query_string": query}
     scope["headers"] = [(name.encode(), value.encode()) for name, value in names.items()]
     asyncio.run(guarded(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(m.get("body", b"") for m in sent[1:]).decode()
@@ -104,6 +104,94 @@ def test_a_body_of_very_many_parts_is_refused(guarded):
     assert ask(guarded, "/gradio_api/queue/join", chunks=[chunk], content_length=str(len(chunk)))[0] == 413
     frame = b'{"data":["data:image/jpeg;base64,' + b"A" * 1_500_000 + b'"]}'
     assert ask(guarded, "/gradio_api/queue/join", chunks=[frame], content_length=str(len(frame)))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/call/upload", "/gradio_api/run/upload/", "/gradio_api/call/mcp", "/mcp"])
+def test_only_uploads_and_mcp_may_be_large(guarded, path):
+    """Whatever ended in /upload was taken for one: 400 MB of JSON, held in memory."""
+    status, _, text = ask(guarded, path, chunks=(), content_length="3000000")
+    assert status == 413 and f"{MAX_BODY_MB} MB" in text
+
+
+async def at_once(guarded, count, path="/gradio_api/upload", size=1000):
+    """Statuses of so many requests that come together, whose bodies come when all have begun."""
+    all_there, statuses = asyncio.Event(), []
+
+    async def receive():
+        await all_there.wait()
+        return {"type": "http.request", "body": bytes(size)}
+
+    async def send(message):
+        statuses.append(message.get("status"))
+
+    scope = {"type": "http", "path": path, "method": "POST", "client": ("1.2.3.4", 1)}
+    scope["headers"] = [(b"host", b"localhost"), (b"transfer-encoding", b"chunked")]
+    asked = [asyncio.create_task(guarded(scope, receive, send)) for _ in range(count)]
+    await asyncio.sleep(0.2)
+    all_there.set()
+    await asyncio.gather(*asked)
+    return [status for status in statuses if status]
+
+
+def test_uploads_at_once_share_the_quota(guarded):
+    """Each counted when it was whole: 32 at once could bring 400 MB each."""
+    size = MAX_STORED_MB_PER_VISITOR * 1_000_000 * 2 // 5
+    assert sorted(asyncio.run(at_once(guarded, 3, size=size))) == [200, 200, 413]
+    assert not guarded._uploading
+
+
+def test_one_visitor_leaves_places_for_uploads(guarded, monkeypatch):
+    assert asyncio.run(at_once(guarded, MAX_UPLOADS_AT_ONCE)) == [200] * MAX_UPLOADS_AT_ONCE  # one after the other
+    monkeypatch.setattr(guard, "UPLOAD_WAIT_SECONDS", 0)
+    statuses = asyncio.run(at_once(guarded, MAX_UPLOADS_AT_ONCE))
+    assert statuses.count(200) == MAX_UPLOADS_AT_ONCE // 2 == statuses.count(503)
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
+def test_a_body_that_drips_is_given_up(guarded, path, monkeypatch):
+    """32 that never came to an end kept everybody else out."""
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+
+    async def one(pauses):
+        statuses = []
+
+        async def receive():
+            await asyncio.sleep(pauses.pop(0))
+            return {"type": "http.request", "body": b"x", "more_body": bool(pauses)}
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        scope = {"type": "http", "path": path, "method": "POST", "client": ("1.2.3.4", 1)}
+        scope["headers"] = [(b"host", b"localhost"), (b"transfer-encoding", b"chunked")]
+        await guarded(scope, receive, send)
+        return statuses[0]
+
+    assert asyncio.run(one([0.001, 0.001])) == 200
+    assert asyncio.run(one([0.02] * 1000)) == 408
+    assert asyncio.run(one([60.0])) == 408
+    assert not guarded._in_flight and not guarded._uploading
+
+
+def test_who_waits_for_an_answer_is_not_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+
+    async def app(scope, receive, send):
+        await receive()
+        await receive()  # until the visitor goes
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    pauses = [0, 0.2]
+
+    async def receive():
+        await asyncio.sleep(pauses.pop(0))
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        assert message["status"] == 200
+
+    scope = {"type": "http", "path": "/", "method": "POST", "client": ("1.2.3.4", 1), "headers": []}
+    asyncio.run(Guard(app, tmp_path)(scope, receive, send))
 
 
 def test_very_many_small_uploads_are_refused(guarded):
@@ -214,6 +302,25 @@ def test_its_own_names_are_not(guarded, host):
     assert ask(guarded, host=host)[0] == 200
 
 
+def test_strangers_names_are_refused_when_a_proxy_passes_them_on(guarded):
+    assert ask(guarded, x_forwarded_host="evil.example")[0] == 421
+    assert ask(guarded, x_forwarded_host="page.example, localhost")[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost.evil.example:7860", "file://"])
+def test_pages_of_others_ask_for_nothing(guarded, origin):
+    """A page that the visitor has open elsewhere could upload to an app on their machine, and have it work."""
+    for path in ("/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/mcp/"):
+        assert ask(guarded, path, origin=origin)[0] == 403
+        assert ask(guarded, path, origin="http://localhost:7860")[0] == 200
+        assert ask(guarded, path, origin="https://page.example")[0] == 200
+
+
+def test_a_long_query_is_refused(guarded):
+    """The framework remembers the names of uploads that are asked for, whatever they are."""
+    assert ask(guarded, "/gradio_api/upload_progress", "GET", query=b"upload_id=" + b"x" * 50_000)[0] == 404
+
+
 def test_an_app_that_listens_to_others_is_called_by_addresses(tmp_path):
     guarded = Guard(reading_app, tmp_path, own_hosts("0.0.0.0", []))
     assert ask(guarded, host="192.168.1.7:7860")[0] == 200
@@ -238,6 +345,20 @@ def test_the_app_stands_behind_the_guard(tiny_app):
     for route in ("deep_link?session_hash=x", "file=http://example.com/"):
         assert httpx.get(f"{tiny_app.url}gradio_api/{route}", timeout=60).status_code == 404
     assert httpx.post(f"{tiny_app.url}gradio_api/process_recording", content=b"x", timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("queue/join", {"data": [], "fn_index": 10**9, "session_hash": "a"}),
+        ("queue/join", {"data": [], "fn_index": -1, "session_hash": "a"}),
+        ("call/v2/nothing", {}),
+        ("call/nothing", {"data": []}),
+    ],
+)
+def test_what_the_framework_stumbles_over_is_refused_in_a_sentence(tiny_app, route, body):
+    answer = httpx.post(f"{tiny_app.url}gradio_api/{route}", json=body, timeout=60)
+    assert answer.status_code >= 400 and " " in answer.json()["detail"]
 
 
 def test_a_huge_body_is_refused_before_it_is_sent(tiny_app):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,6 +81,55 @@ def test_few_links_are_fetched_at_once(tmp_path, monkeypatch):
     refused = [answer for answer in asyncio.run(ask()) if isinstance(answer, gr.Error)]
     assert len(refused) == 1 and "Too many links" in str(refused[0])
     assert LINKS_AT_ONCE < MODEL["concurrency_limit"]  # so that links that drip leave places to photos
+
+
+def test_the_links_of_a_request_have_a_time_in_all(tmp_path, monkeypatch):
+    """Three thousand that drip held one of the few places for 16 hours."""
+    monkeypatch.setattr(links, "LINKS_SECONDS", 0.3)
+    asked = []
+
+    async def slow(link, folder, seconds):
+        asked.append(seconds)
+        await asyncio.sleep(min(seconds, 0.2))
+        return "file"
+
+    monkeypatch.setattr(links, "fetch", slow)
+
+    async def request():
+        with pytest.raises(gr.Error, match="links did not come within 0.3 seconds"):
+            for _ in range(5):
+                await component.async_move_resource_to_block_cache("http://photos.example/")
+
+    with gr.Blocks():
+        component = links.bounded(gr.File())
+    asyncio.run(request())
+    assert len(asked) < 5 and asked[-1] < 0.2
+    asyncio.run(request())  # another one begins anew
+    assert asked[-2] > 0.2
+
+
+def test_what_a_link_sends_packed_is_not_unpacked(tmp_path, monkeypatch):
+    packed = gzip.compress(bytes(3_000_000))
+
+    class Packed(_Stream):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(packed)
+
+    async def any_address(host):
+        return "127.0.0.1"
+
+    monkeypatch.setattr(safehttpx, "async_validate_url", any_address)
+    monkeypatch.setattr(links, "is_public", lambda address: True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Packed)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        path = asyncio.run(links.fetch(f"http://photos.example:{server.server_port}/", str(tmp_path), most_mb=1))
+        assert Path(path).read_bytes() == packed
+    finally:
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_fifty_visitors_are_answered_queued_or_refused(astronaut_file, tmp_path)
                 f"{max(seconds):.1f} s at most, {time.monotonic() - begun - 5:.1f} s in all; "
                 f"memory {before:.0f} MB before, {levels[-1]:.0f} MB after"
             )
-            assert set(kinds) <= {"answered", "refused"}
+            assert set(kinds) <= {"answered", "refused", "refused by the queue", "refused by the upload"}
             assert kinds["answered"] >= min(VISITORS, QUEUE_SIZE) - 5
             assert httpx.get(url, timeout=30).status_code == 200
         assert levels[-1] < 1.1 * levels[0] + 50  # what the first round took is used again

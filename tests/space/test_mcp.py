@@ -49,6 +49,12 @@ def test_many_photos(tiny_app, photo):
     assert text.count('"label"') == 2 or text.count("'label'") == 2, text
 
 
+def test_very_many_photos_are_refused_before_they_are_files(tiny_app):
+    _, answer, text = call(tiny_app.url, "many_photos", photos=["data:image/png;base64,AAAA"] * 1000)
+    assert answer.isError and "the limit is 50" in text
+    assert len(list(tiny_app.temporary.rglob("*"))) < 900
+
+
 def test_video(tiny_app, astronaut, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20)] * 3)
     _, answer, text = call(tiny_app.url, "video", video=data_uri(clip, "video/mp4"), smoothing=0)

@@ -113,7 +113,7 @@ def test_no_face_is_said_kindly(page, tmp_path):
     upload(page, file)
     page.locator("#gf-no-face").wait_for()
     assert page.locator(".toast-body").count() == 0
-    assert page.locator(".gf-photo img").is_visible()
+    assert page.locator("#gf-photo-view img").is_visible()
 
 
 def test_a_broken_file_is_told_in_place_and_the_next_photo_works(page, astronaut_file, tmp_path):
@@ -260,10 +260,47 @@ def test_a_video_gets_timelines_and_a_copy(page, astronaut, tmp_path):
     page.wait_for_function("() => document.querySelector('#gf-clip video')?.videoWidth === 300")
     csv = base64.b64decode(page.locator("#gf-video-view [download$=csv]").get_attribute("href").partition(",")[2])
     assert csv.startswith(b"frame,time,person,")
-    plot = page.locator("#gf-video-view .gf-plot svg")
-    plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
-    seconds = page.evaluate("() => document.querySelector('#gf-clip video').currentTime")
-    assert seconds == pytest.approx(0.7, abs=0.1)  # the middle of a clip of 1.4 seconds
+    slider = page.get_by_role("slider", name="Moment in the annotated copy, Person 1")
+    slider.click(position={"x": slider.bounding_box()["width"] / 2, "y": 20})
+    seconds = "() => document.querySelector('#gf-clip video').currentTime"
+    assert page.evaluate(seconds) == pytest.approx(0.7, abs=0.05)  # the middle of a clip of 1.4 seconds
+    for key, expected in (("ArrowLeft", 0.5), ("End", 1.4), ("PageDown", 1.26), ("Home", 0), ("ArrowUp", 0.2)):
+        slider.press(key)
+        assert page.evaluate(seconds) == pytest.approx(expected, abs=0.05), key
+    assert slider.get_attribute("aria-valuetext") == "0.2 seconds: happiness"
+    mark = slider.evaluate("e => parseFloat(getComputedStyle(e, '::after').left) / e.clientWidth")
+    assert mark == pytest.approx(0.2 / 1.4, abs=0.01)
+    slider.press("Enter")
+    page.wait_for_function("() => !document.querySelector('#gf-clip video').paused")
+
+
+# The moments of a timeline, and the parts of it that are shaded; in per cent of its width.
+SHADED = """
+() => [...document.querySelectorAll("#gf-video-view .gf-bands .gf-veils > span")]
+  .map((veil) => [parseFloat(veil.style.left), parseFloat(veil.style.width)])
+"""
+
+
+def test_a_timeline_is_shaded_where_there_is_no_answer(page, astronaut, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 20)
+    start_video(page, clip)
+    line = page.locator("#gf-video-view [data-moments]")
+    line.wait_for()
+    assert page.evaluate(SHADED) == []
+    left, width, right, word = json.loads(line.get_attribute("data-moments"))[2]
+    assert right > 40 and word == "happiness"
+    # Two moments that follow each other cannot be read, a later one is less certain, whatever the weights are.
+    page.evaluate(
+        "() => { const line = document.querySelector('[data-moments]'), moments = JSON.parse(line.dataset.moments);"
+        " moments[2][2] = moments[3][2] = 0; moments[6][2] = 45; line.dataset.moments = JSON.stringify(moments); }"
+    )
+    for least, pieces in ((50, 2), (40, 1)):
+        page.locator("#gf-strictness").fill(str(least))
+        shaded = page.evaluate(SHADED)
+        assert len(shaded) == pieces and shaded[0] == pytest.approx([left, 2 * width], abs=0.05)
+        answered = 10 - 1 - pieces
+        assert page.locator("[data-answered]").inner_text() == f"answered at {answered} of 10 moments"
+    assert page.locator("#gf-video-view .gf-legend").get_by_text("no answer").is_visible()
 
 
 def test_a_video_can_be_cancelled_and_leaves_nothing(page, astronaut, tmp_path, uploads):

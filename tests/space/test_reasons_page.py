@@ -44,3 +44,18 @@ def test_anchors_are_read_by_mouse_and_keyboard(page, reasons, predictor, two_fa
     assert words.inner_text().startswith(f"{order[1]}: ")
     assert reasons.locator(".gf-anchor[aria-pressed='true']").count() == 1
     assert reasons.locator(".gf-anchor-face").all_inner_texts() == ["1", "2"]
+
+
+def test_two_faces_stand_side_by_side(page, reasons, predictor, two_faces):
+    faces = predictor(two_faces).faces
+    names = ["\u00a0".join(map(str, face.nearest_anchors(1)[0][:2])) for face in faces]
+    beside = reasons.locator(".gf-beside p")
+    assert beside.nth(0).inner_text().startswith(f"Face 1, {faces[0].label}. Nearest: {names[0]} (")
+    assert reasons.locator(".gf-anchor-map path").get_attribute("d") is None
+    other = reasons.get_by_role("button", name="Put face 2 beside this one")
+    other.focus()
+    page.keyboard.press("Enter")
+    assert beside.nth(1).inner_text().startswith(f"Face 2, {faces[1].label}. Nearest: {names[1]} (")
+    # Lines go from it to its anchors.
+    assert reasons.locator(".gf-anchor-map path").get_attribute("d").count("M") == 3
+    assert other.get_attribute("aria-pressed") == "true"

@@ -90,7 +90,9 @@ def hostile_views() -> dict[str, str]:
         "panel": unescape(faces_view(result).partition("<pre")[2].partition(">")[2].partition("</pre")[0]),
         "photo": photo_view(picture, result),
         "faces": faces_view(result),
-        "live": frame_view(MARKUP, (200, 100), {1: shown}, {1: ([-0.5, 0.0], [shown.corrected] * 2)}, -1.0, 1.0),
+        "live": frame_view(
+            MARKUP, (200, 100), {1: shown}, {1: ([-0.5, 0.0], [shown.corrected] * 2, [90, 0])}, -1.0, 1.0
+        ),
         "many": batch_view(batch),
         "video": analysis_view(Analysis(1, persons={1: person}, problem=SCRIPT), MARKUP),
         "about": about_view(evaluation, MARKUP, SCRIPT),

@@ -52,11 +52,11 @@ def test_what_it_costs_is_said_and_nothing_is_asked_of_the_server(page):
     requests = []
     page.on("request", lambda request: requests.append(request))
     ask(page, 90)
-    assert page.locator("#gf-strictness-value").inner_text() == "at least 90"
+    assert page.locator("#gf-strictness-value").inner_text() == "answers right at least 90 times in 100"
     assert page.locator("#gf-strictness-words").inner_text().strip() == words["90"]
     assert "of the validation faces would be answered" in words["90"]
     ask(page, 40)
-    assert page.locator("#gf-strictness-value").inner_text() == "any number"
+    assert page.locator("#gf-strictness-value").inner_text() == "every answer"
     assert requests == []
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
+from grefel_hf.limited_process import PACKAGES
 from grefel_hf.video import reader
 from grefel_hf.video.decoder import VideoError
 from grefel_hf.video.reader import VideoReader
@@ -54,7 +55,7 @@ def test_what_a_file_makes_of_its_decoder_is_one_sentence(clip, tmp_path, monkey
         with pytest.raises(VideoError, match=says) as raised:
             list(video.frames())
         assert "\n" not in str(raised.value)
-    assert video._process.poll() is not None
+    assert video._process.process.poll() is not None
     assert not (tmp_path / "written").exists() or not (tmp_path / "written").stat().st_size
 
 
@@ -62,7 +63,7 @@ def test_a_process_that_is_killed_is_told(clip):
     with VideoReader(clip) as video:
         frames = video.frames()
         next(frames)
-        video._process.kill()
+        video._process.process.kill()
         with pytest.raises(VideoError, match="made its decoder fail"):
             list(frames)
 
@@ -70,7 +71,7 @@ def test_a_process_that_is_killed_is_told(clip):
 def test_no_process_stays(clip):
     video = VideoReader(clip)
     next(video.frames()).hold()
-    process = video._process
+    process = video._process.process
     del video
     gc.collect()
     assert process.poll() is not None
@@ -88,6 +89,6 @@ def test_pictures_come_at_once_or_are_held(clip):
 
 def test_it_starts_without_pytorch():
     code = "import sys, grefel_hf.video.decoder_process; print({'torch', 'transformers', 'cv2'} & set(sys.modules))"
-    environment = os.environ | {"PYTHONPATH": str(reader.PACKAGES)}
+    environment = os.environ | {"PYTHONPATH": str(PACKAGES)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

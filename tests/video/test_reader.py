@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from grefel_hf.faces.photos import decodable_formats
 from grefel_hf.results import PhotoPrediction
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
@@ -125,7 +126,7 @@ def test_without_a_rate_frames_are_chosen_by_their_times(tmp_path):
     assert len(looks) == 10 and np.allclose(np.diff(looks), 0.2, atol=0.01)
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
 def test_moving_pictures_are_videos(tmp_path, suffix):
     path = tmp_path / "no suffix"
     frames = [quadrants().transpose(Image.Transpose.FLIP_TOP_BOTTOM), quadrants(), Image.new("RGB", (64, 32))]
@@ -179,14 +180,28 @@ def test_what_is_left_of_a_truncated_video_is_read(tmp_path, caplog):
     assert "half.mkv is damaged or cut off" in video.problem and video.problem in caplog.text
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_a_clock_that_does_not_start_at_zero_is_no_damage(tmp_path, suffix):
+    """Matroska counts its length from zero: a clip that was cut out looked as if its tail were missing."""
+    clip = write_clip(tmp_path / f"late.{suffix}", [quadrants()] * 20, [9 + index / 10 for index in range(20)])
+    with VideoReader(clip) as video:
+        assert [frame.time for frame in video.frames()] == pytest.approx(np.arange(20) / 10, abs=0.01)
+        assert video.problem is None and video.start >= 9 and video.expected_frames <= 22
+
+
 def test_what_is_no_video_is_refused(tmp_path, clip, astronaut_file):
     playlist = tmp_path / "playlist.mp4"  # FFmpeg would read what it names
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n")
     headless = tmp_path / "headless.mp4"
     headless.write_bytes(clip.read_bytes()[:1500])
-    for path in (tmp_path / "nowhere.mp4", playlist, headless, astronaut_file):
+    for path in (tmp_path / "nowhere.mp4", playlist, headless):
         with pytest.raises(VideoError, match=path.name):
             VideoReader(path)
+    decodable_formats()  # registers HEIF
+    quadrants().save(tmp_path / "phone.heic")
+    for photo in (tmp_path / "phone.heic", astronaut_file):
+        with pytest.raises(VideoError, match=f"{photo.name} is a photo, not a video"):
+            VideoReader(photo)
     with pytest.raises(VideoError, match="hum.mp4 has sound only"):
         VideoReader(write_sound(tmp_path / "hum.mp4"))
 

@@ -11,6 +11,7 @@ from grefel_hf import FacialExpressionPredictor
 from grefel_hf.results import FacePrediction
 from grefel_hf.video.tracking import Tracker
 
+from ...figures import right
 from ...frames import decode_frame
 from ...hardware import TURN, on_gpu
 from .seats import Seats
@@ -21,10 +22,10 @@ SECONDS_SHOWN = 20.0
 
 @dataclass(frozen=True)
 class Moment:
-    """One analysed frame: when (seconds of a clock), and each person's distribution (N,) by number."""
+    """One analysed frame: when (seconds of a clock), each person's distribution (N,) and `figures.right` by number."""
 
     time: float
-    distributions: dict[int, np.ndarray]
+    answers: dict[int, tuple[np.ndarray, int | None]]
 
 
 @dataclass
@@ -82,13 +83,12 @@ class LiveHandlers:
         for track in tracks:
             track.time = now
         memory.moments = [moment for moment in memory.moments if now - moment.time <= SECONDS_SHOWN]
-        memory.moments.append(Moment(now, {person: face.corrected for person, face in faces.items()}))
-        seen: dict[int, tuple[list[float], list[np.ndarray]]] = {}
+        memory.moments.append(Moment(now, {person: (face.corrected, right(face)) for person, face in faces.items()}))
+        seen: dict[int, tuple[list[float], list[np.ndarray], list[int | None]]] = {}
         for moment in memory.moments:
-            for person, values in moment.distributions.items():
-                times, distributions = seen.setdefault(person, ([], []))
-                times.append(moment.time - now)
-                distributions.append(values)
+            for person, answer in moment.answers.items():
+                for values, value in zip(seen.setdefault(person, ([], [], [])), (moment.time - now, *answer)):
+                    values.append(value)
         view = frame_view(self._labels, image.size, by_size(faces), seen, -SECONDS_SHOWN, _rate(memory.moments))
         return view, memory
 

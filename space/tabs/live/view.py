@@ -22,7 +22,7 @@ def frame_view(
     labels: tuple[str, ...],
     size: tuple[int, int],
     faces: dict[int, FacePrediction],
-    seen: dict[int, tuple[list[float], list[np.ndarray]]],
+    seen: dict[int, tuple[list[float], list[np.ndarray], list[int | None]]],
     start: float,
     rate: float | None,
 ) -> str:
@@ -30,7 +30,7 @@ def frame_view(
     Args:
         size: width and height of the frame, in pixels.
         faces: by number of the person, the largest first.
-        seen: of every person of the last seconds the times (up to 0) and distributions (N,).
+        seen: of every person of the last seconds the times (up to 0), distributions (N,) and `figures.right`.
         start: of the timelines, in seconds.
         rate: analysed frames a second, None for the first frame.
     """

@@ -33,6 +33,7 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
         )
     )
     html(render("many/folder"), "gf-many-folder")
+    cancel = gr.Button("Cancel", elem_id="gf-many-cancel")  # page.css shows it while there is progress
     view = html(empty(), "gf-many-view", script=SCRIPT.read_text(encoding="utf-8"))
 
     def show(photos: list[dict[str, Any]] | None) -> Iterator[str]:
@@ -48,6 +49,11 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
     shown = files.upload(show, files, view, show_progress="hidden", **PRIVATE, **MODEL)
     shown.failure(empty, None, view, queue=False, show_progress="hidden", **PRIVATE)
     files.clear(empty, None, view, queue=False, show_progress="hidden", cancels=shown, **PRIVATE)
+    # Afterwards, not at once: photos that were under way would come after it.
+    stopped = cancel.click(None, cancels=shown).then(
+        lambda: (None, empty()), None, [files, view], queue=False, show_progress="hidden", **PRIVATE
+    )
+    stopped.then(None, js="() => focusOn('#gf-files button.upload-container')")
     files.delete(None, files, None, js="(files) => keepPhotos(files)")
     opened = view.click(open_photo, None, [tabs, *photo_tab.parts], show_progress_on=view, **PRIVATE, **MODEL)
     photo_tab.focus_after(opened)

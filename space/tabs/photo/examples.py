@@ -16,7 +16,9 @@ THUMBNAIL_SIDE = 80  # pixels
 SCRIPT = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-example]");
-  if (button) trigger("click", { name: button.dataset.example });
+  if (!button) return;
+  startLoading(button.querySelector("img").src);
+  trigger("click", { name: button.dataset.example });
 });
 """
 

@@ -20,10 +20,21 @@ const read = (anchor) => {
   anchor.closest(".gf-anchors").querySelector(".gf-anchor-words").textContent = anchor.dataset.words;
 };
 
+// Another face of the photo beside the chosen one: lines to its nearest anchors, and which these are.
+const compare = (face) => {
+  const map = face.closest(".gf-anchors"), { words, from, nearest } = face.dataset;
+  for (const other of map.querySelectorAll("button.gf-anchor-face"))
+    other.setAttribute("aria-pressed", String(other === face));
+  map.querySelector("path").setAttribute("d", JSON.parse(nearest).map((place) => `M${from}L${place.join(" ")}`).join(""));
+  map.querySelector(".gf-beside > :last-child").textContent = words;
+};
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.(".gf-cover button"), anchor = event.target.closest?.(".gf-anchor");
+  const find = (selector) => event.target.closest?.(selector);
+  const button = find(".gf-cover button"), anchor = find(".gf-anchor"), face = find("button.gf-anchor-face");
   if (button) cover(button);
   if (anchor) read(anchor);
+  if (face) compare(face);
 });
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };

@@ -91,7 +91,17 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
     return {
         "sentence": wording.anchor_map_sentence(face),
         "faces": [
-            {"number": other, "chosen": other == number, **_per_cent(zoom * faces[other - 1].anchor_place)}
+            {
+                "number": other,
+                "chosen": other == number,
+                "words": f"Face {other}, {wording.answer_word(faces[other - 1])}. "
+                + wording.nearest_anchors_sentence(faces[other - 1]),
+                "nearest": [
+                    [round(value, 2) for value in _per_cent(places[face.labels.index(label), anchor]).values()]
+                    for label, anchor, _ in faces[other - 1].nearest_anchors(wording.NEAREST_ANCHORS)
+                ],
+                **_per_cent(zoom * faces[other - 1].anchor_place),
+            }
             for other in shown
         ],
         "anchors": [

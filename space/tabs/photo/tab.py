@@ -7,13 +7,14 @@ import gradio as gr
 
 from ...limits import MODEL
 from ...links import bounded
-from ...rendering import html
+from ...rendering import html, render
 from ...uploads import PRIVATE, Refusal, refuse, uploaded_file
 from .examples import SCRIPT, example_file, examples_view
 from .handlers import PhotoHandlers
 from .view import empty_view
 
 REASONS_SCRIPT = Path(__file__).with_name("reasons.js")
+LOADING = "(photo) => { if (photo) startLoading(photo.url); return photo; }"
 # In the upload field; the first line is its heading.
 UPLOAD = "# Drop a photo here\nor click to choose one. It is not kept."
 
@@ -45,23 +46,31 @@ class PhotoTab:
                         placeholder=UPLOAD,
                     )
                 )
+                html(render("photo/loading"), "gf-loading")
                 view = html("", "gf-photo-view", visible=False)
                 self.back = gr.Button("Back to all photos", visible=False, elem_id="gf-back")
                 another = gr.Button("Another photo", variant="primary", visible=False, elem_id="gf-another")
+                cancel = gr.Button("Cancel", elem_id="gf-cancel")
                 examples = html(examples_view(), "gf-examples", script=SCRIPT)
             with gr.Column(scale=7, min_width=320, elem_id="gf-main"):
                 faces = html(self._empty, "gf-faces")
                 covered = html("", "gf-covered", script=REASONS_SCRIPT.read_text(encoding="utf-8"))
         self.parts = [self.photo, view, faces, self.back, another, examples]
 
-        events = {"outputs": self.parts, "show_progress_on": [self.photo, faces], **PRIVATE, **MODEL}
+        # What is shown meanwhile loading.js sees to.
+        events = {"outputs": self.parts, "show_progress": "hidden", **PRIVATE, **MODEL}
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
-        uploaded = self.photo.input(self._show_upload, self.photo, **events)
+        uploaded = self.photo.input(self._show_upload, self.photo, js=LOADING, trigger_mode="multiple", **events)
         uploaded.failure(self.emptied, None, **at_once)
-        self.focus_after(uploaded)
-        self.focus_after(examples.click(self._show_example, None, **events))
+        chosen = examples.click(self._show_example, None, **events)
+        for event in (uploaded, chosen):
+            self.focus_after(event)
+            event.failure(None, js="() => isAnswered()")
+        # Afterwards, not at once: an answer that was under way would come after it.
+        cancelled = cancel.click(None, cancels=[uploaded, chosen]).then(self.emptied, None, **at_once)
         covered.submit(self._cover, None, covered, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
-        another.click(self.emptied, None, **at_once)
+        for event in (cancelled, another.click(self.emptied, None, **at_once)):
+            event.then(None, js="() => { stopLoading(); focusOn('#gf-upload button.upload-container'); }")
 
     @staticmethod
     def focus_after(event: gr.events.Dependency) -> None:

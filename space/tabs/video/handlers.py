@@ -15,14 +15,14 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 
 from grefel_hf import FacialExpressionPredictor
-from grefel_hf.results import FacePrediction, right_in_100
+from grefel_hf.results import FacePrediction
 from grefel_hf.spreadsheets import csv_text
 from grefel_hf.video.analysis import VideoFrame, analyse_video, timeline_columns, timeline_rows
 from grefel_hf.video.decoder import VideoError
 from grefel_hf.video.reader import VideoReader
 from grefel_hf.video.writer import write_annotated
 
-from ... import limits
+from ... import figures, limits
 from ... import sentences as wording
 from ...data_uris import jpeg_uri
 from ...hardware import WorkTime, in_turns, on_gpu
@@ -39,7 +39,7 @@ LEAST_SECONDS = 0.5
 
 @dataclass
 class Person:
-    """When someone was seen, smoothed distributions (N,), `right_in_100`, and the best face as data URI."""
+    """When someone was seen, smoothed distributions (N,), `figures.right`, and the best face as data URI."""
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
@@ -196,7 +196,7 @@ def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
             person.quality, person.picture = quality, jpeg_uri(tracked.face.crop, PERSON_SIDE)
         person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
-        person.rights.append(right_in_100(tracked.face))
+        person.rights.append(figures.right(tracked.face))
         person.distributions.append(tracked.smoothed)
 
 

@@ -51,6 +51,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
             content,
             gr.update(value=path, visible=path is not None),
             gr.update(interactive=True),
+            gr.update(visible=CLIP.is_file()),
             gr.update(visible=False),
         )
 
@@ -62,6 +63,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
                     progress_view(analysis),
                     gr.update(value=None, visible=False),
                     gr.update(interactive=False),
+                    gr.update(visible=False),
                     gr.update(visible=True),
                 )
         except Refusal as error:
@@ -75,8 +77,11 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
     def cancelled() -> tuple:
         return idle(render("video/cancelled"))
 
-    example.click(lambda: str(CLIP), None, video, queue=False, show_progress="hidden", api_visibility="private")
-    parts = [view, clip, start, cancel]
-    running = start.click(run, [video, smoothing], parts, show_progress="hidden", **PRIVATE, **VIDEO)
+    parts = [view, clip, start, example, cancel]
+    events = {"inputs": [video, smoothing], "outputs": parts, "show_progress": "hidden", **PRIVATE, **VIDEO}
+    chosen = example.click(
+        lambda: str(CLIP), None, video, queue=False, show_progress="hidden", api_visibility="private"
+    )
+    running = [start.click(run, **events), chosen.success(run, **events)]
     # Afterwards, not at once: a report that was under way would come after the words.
     cancel.click(None, cancels=running).then(cancelled, None, parts, queue=False, show_progress="hidden", **PRIVATE)

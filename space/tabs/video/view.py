@@ -32,7 +32,7 @@ def analysis_view(analysis: Analysis, labels: tuple[str, ...]) -> str:
         found=wording.people_found(len(persons), analysis.most_at_once(), analysis.end),
         noun="Person" if len(persons) <= analysis.most_at_once() else "Track",
         dropped=len(analysis.persons) - len(persons),
-        seconds=analysis.end,
+        seconds=analysis.end if analysis.clip else None,
         files={"json": json_uri(analysis.rows), "csv": csv_uri(analysis.csv())},
         problem=analysis.problem,
         cut=analysis.cut,
@@ -47,6 +47,5 @@ def _person(person: Person, number: int, end: float, labels: tuple[str, ...]) ->
         "number": number,
         "picture": person.picture,
         "words": wording.person_words(labels, person.times, person.distributions),
-        "rights": person.rights,
-        "line": timeline(labels, person.times, person.distributions, 0.0, max(end, 0.1)),
+        "line": timeline(labels, person.times, person.distributions, person.rights, 0.0, max(end, 0.1)),
     }

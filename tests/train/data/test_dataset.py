@@ -8,6 +8,7 @@ from datasets import Dataset, Features, Value
 from PIL import Image
 
 from grefel_hf import GReFELImageProcessor
+from grefel_hf.faces.photos import decodable_formats, load_photo
 from grefel_train.data.dataset import BadImageError, FaceDataset, FaceStream, pixels_of
 from grefel_train.data.splits import training_target_column
 from tests.helpers.adapter_trees import (
@@ -112,6 +113,35 @@ def test_bad_images_are_skipped_and_counted(partly_bad, workers, caplog):
     if not workers:  # the log of a worker is its own
         assert [record.message.count("It is skipped") for record in caplog.records] == [1, 1, 1]
         assert "(row 5)" in caplog.text
+
+
+def test_images_are_read_as_the_predictor_reads_them(tmp_path, caplog):
+    """Of HEIC, of 16 bits, turned by EXIF, and torn: one way of reading, and what was done to them is told once."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8))
+    folder = tmp_path / "faces" / "anger"
+    folder.mkdir(parents=True)
+    decodable_formats()  # registers HEIF
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise.save(folder / "phone.heic")
+    noise.save(folder / "turned.webp", exif=exif, lossless=True)
+    Image.fromarray(np.asarray(noise.convert("L")).astype(np.uint16) * 257).save(folder / "deep.png")
+    noise.save(folder / "torn.jpg")
+    (folder / "torn.jpg").write_bytes((folder / "torn.jpg").read_bytes()[:-2])
+    (folder / "notes.txt").write_text("not a face")
+    write_imagefolder(tmp_path / "faces", ("happiness",), images=1)
+    data = load("--train_dir", tmp_path / "faces", "--validation_fraction", 0).train
+    assert "Left out, as no image is called so: 1 file" in caplog.text and "notes.txt" in caplog.text
+    files = [row["path"] for row in data.cast_column("image", datasets.Image(decode=False))["image"]]
+    assert len(files) == 5
+    for settings in ({}, {"do_grayscale": True}):
+        caplog.clear()
+        items = FaceDataset(data, processor(**settings), "label")
+        for index, file in enumerate(files):
+            expected = by_the_processor(load_photo(file), processor(**settings), 40)
+            assert torch.equal(items[index]["pixels"], expected), file
+            assert torch.equal(items[index]["pixels"], expected)
+        assert caplog.text.count("torn.jpg: damaged: its end is missing") == (0 if settings else 1)
 
 
 def test_a_dataset_without_a_good_image(partly_bad):

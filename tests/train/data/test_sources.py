@@ -170,6 +170,22 @@ def test_addresses_of_images_stay_what_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("separator", "encoding"),
+    [(";", "utf-8-sig"), (", ", "utf-8"), ("\t", "utf-16"), (",", "utf-16-le"), (";", "utf-8")],
+)
+def test_tables_as_spreadsheets_write_them(tmp_path, separator, encoding):
+    for index in range(2):
+        write_face(tmp_path / f"{index}.png", index)
+    rows = [("image", "label"), ("0.png", "fröhlich"), ("1.png", "traurig")]
+    text = "\r\n".join(separator.join(row) for row in rows) + "\r\n"
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    (tmp_path / "faces.csv").write_bytes((mark + text).encode(encoding))
+    data = load("--dataset_name", tmp_path / "faces.csv", "--validation_fraction", 0)
+    assert data.label_names == ("fröhlich", "traurig") and data.train["label"] == [0, 1]
+    assert [brightness(image) for image in data.train["image"]] == [grey(0), grey(1)]
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [
         ([0, 1, -1, 1], "Row 2 of .* has the label -1, which is no id of a class"),

@@ -65,7 +65,11 @@ def test_what_reliability_json_promises_and_keeps():
 
 @pytest.mark.parametrize(
     ("bounds", "words"),
-    [([-0.01, 0.01], "neither too sure nor too modest"), ([0.01, 0.03], "2.0 points too sure")],
+    [
+        ([-0.01, 0.01], "neither too sure nor too modest"),
+        ([0.01, 0.03], "2.0 points too sure"),
+        ([-0.19, 0.03], "too sure or too modest on the whole, so few images do not show"),
+    ],
 )
 def test_what_chance_could_do_is_no_overconfidence(bounds, words):
     summary = SUMMARY | {"overconfidence": 0.02, "overconfidence_interval": bounds}
@@ -90,6 +94,14 @@ def test_numbers():
 def test_confidence_that_tells_nothing_is_not_praised():
     summary = SUMMARY | {"accuracy": 0.417, "accuracy_at_coverage_80": 0.4}
     assert reliability_points({"summary": summary})[2].startswith("**It does not know when it is unsure**")
+
+
+def test_what_few_images_do_not_show_is_not_claimed():
+    recalls = {"anger": 0.8, "fear": 0.5, "sadness": 0.5}
+    few = {"summary": SUMMARY | {"accuracy_at_coverage_80": 0.89}, "plain": {"corrected": {"recall_by_class": recalls}}}
+    _, _, knows, _, weakest = reliability_points(few)
+    assert knows.startswith("**Whether it knows when it is unsure** these images do not show: of the 80 %")
+    assert weakest.endswith("50 % (20.0 to 80.0); sadness the same.")
 
 
 def test_one_is_no_plural():

@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, repeat
 
 import numpy as np
 import torch
 from datasets import Dataset, Image, IterableDataset
+from datasets.utils.file_utils import xopen
 from PIL import Image as PILImage
 
 from grefel_hf import GReFELImageProcessor
+from grefel_hf.faces.links import is_link
+from grefel_hf.faces.photos import read_photo
 from grefel_hf.model.image_processing_grefel import to_grayscale
 from grefel_hf.model.pixels import to_rgb
 from grefel_train.data.columns import ROW
@@ -192,21 +196,34 @@ def read_pixels(image: dict | None, processor: GReFELImageProcessor, size: int) 
     Raises:
         BadImageError: there is none, or it cannot be decoded.
     """
-    picture = read_image(image)
-    try:
-        return pixels_of(picture, processor, size)
-    except ValueError as error:  # values that are not finite
-        raise BadImageError(str(error)) from error
+    return pixels_of(read_image(image), processor, size)
 
 
 def read_image(image: dict | None) -> PILImage.Image:
-    """An undecoded image of a dataset as a picture. Raises BadImageError."""
+    """An undecoded image of a dataset, upright and RGB, as `read_photo` has it everywhere. Raises BadImageError."""
     if image is None:
         raise BadImageError("there is none")
     try:
-        return Image().decode_example(image)
-    except Exception as error:  # decoders raise whatever they like: OSError, SyntaxError, struct.error, ...
+        photo = read_photo(fetched(image))
+    except Exception as error:  # of a photo, of a file in an archive, of the Hub
         raise BadImageError(str(error) or type(error).__name__) from error
+    for note in photo.notes:
+        say_once(f"{image['path'] or 'An image'}: {note}.")
+    return photo.image
+
+
+def fetched(image: dict) -> dict:
+    """The image with its bytes, if it lies in an archive or on the Hub, which `datasets` knows how to reach."""
+    path = image["path"]
+    if image["bytes"] is not None or not path or "://" not in path or is_link(path):
+        return image
+    with xopen(path, "rb") as file:
+        return image | {"bytes": file.read()}
+
+
+@lru_cache(maxsize=10_000)
+def say_once(message: str) -> None:
+    logger.warning(message)
 
 
 def pixels_of(image: PILImage.Image, processor: GReFELImageProcessor, size: int) -> torch.Tensor:

@@ -1,21 +1,32 @@
 """Where the data comes from: the Hub, local files and folders, an imagefolder, or the adapter of a published set."""
 
 import argparse
+import codecs
 import glob
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 from datasets import Dataset, DatasetDict, IterableDataset, load_dataset, load_from_disk
+from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 from huggingface_hub import constants, get_session
 
+from grefel_hf.faces.photos import image_suffixes
 from grefel_hf.hub import ANSWER_SECONDS, in_time
+from grefel_hf.media import HEAD_BYTES
+from grefel_hf.plurals import counted
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
 from grefel_train.data.adapters.canonical import plain_errors
 from grefel_train.data.adapters.fer2013 import FILES as FER2013_FILES
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 5  # files in a message
 
 # Builders of `datasets` by the ending of a local file.
 FILE_BUILDERS = {
@@ -112,10 +123,16 @@ def load_folders(args: argparse.Namespace) -> FaceSource:
                 f"--{flag} {folder} holds folders of splits ({', '.join(inside)}): name one of those, or give "
                 "--train_dir alone."
             )
-    files = {split: image_patterns(folder) for split, folder in folders.items()}
+    know_all_images()
+    files, left_out = {}, []
     for split, folder in folders.items():
+        files[split], others = image_patterns(folder)
+        left_out += others
         if not files[split]:
             raise FileNotFoundError(f"{folder} has no files.")
+    if left_out:
+        names = ", ".join(left_out[:MOST_NAMED]) + ", ..." * (len(left_out) > MOST_NAMED)
+        logger.warning("Left out, as no image is called so: %s (%s).", counted(len(left_out), "file"), names)
     with reading(name):  # all in one call: the classes are then those of all
         splits = dict(load_dataset("imagefolder", data_files=files, streaming=args.streaming))
     for data in splits.values():
@@ -152,19 +169,31 @@ def split_folders(folder: Path, flag: str) -> dict[str, Path]:
     return {SPLIT_FOLDERS[name.lower()]: path for name, path in splits.items()}
 
 
-def image_patterns(folder: Path) -> list[str]:
+def image_patterns(folder: Path) -> tuple[list[str], list[str]]:
     """
     What `datasets` is to look for: everything in the folder, and in the folders that links in it lead to, which it
-    would not follow; nothing where there are no files.
+    would not follow; nothing where there are no files. And the names of files that it will leave out.
     """
-    patterns, seen, has_files = [f"{glob.escape(str(folder))}/**"], set(), False
+    patterns, seen, has_files, left_out = [f"{glob.escape(str(folder))}/**"], set(), False, []
     for place, names, files in os.walk(folder, followlinks=True):
         seen.add(os.path.realpath(place))
         names[:] = [name for name in names if os.path.realpath(os.path.join(place, name)) not in seen]  # no loops
         has_files = has_files or bool(files)
+        left_out += [os.path.join(place, name) for name in files if not is_read(name)]
         linked = [os.path.join(place, name) for name in names if os.path.islink(os.path.join(place, name))]
         patterns += [f"{glob.escape(path)}/**" for path in linked if any(files for *_, files in os.walk(path))]
-    return patterns if has_files else []
+    return (patterns if has_files else []), sorted(left_out)
+
+
+def know_all_images() -> None:
+    """Have `datasets` take HEIC, AVIF and the like for images, too, which it passes over in folders."""
+    ImageFolder.EXTENSIONS = sorted({*ImageFolder.EXTENSIONS, *image_suffixes()})
+
+
+def is_read(name: str) -> bool:
+    """Whether `datasets` makes something of a file in a folder of images, by its name; nobody misses hidden ones."""
+    known = (*ImageFolder.EXTENSIONS, *ImageFolder.METADATA_FILENAMES, ".zip", "Thumbs.db", "desktop.ini")
+    return name.startswith((".", "__")) or name.lower().endswith(tuple(map(str.lower, known)))
 
 
 def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
@@ -179,8 +208,8 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
         raise ValueError(f"{name}: files of data end with {', '.join(FILE_BUILDERS)}.")
     with reading(name):
         if path.is_file():
-            options = {"sep": "\t"} if path.suffix == ".tsv" else {}
             builder = FILE_BUILDERS[path.suffix]
+            options = csv_options(path) if builder == "csv" else {}
             splits = dict(load_dataset(builder, data_files=str(path), streaming=args.streaming, **options))
             return FaceSource(name, splits, root=path.parent)
         if (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists():
@@ -190,6 +219,7 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
                 splits = {split: data.to_iterable_dataset() for split, data in splits.items()}
             return FaceSource(name, splits)
         if path.exists():
+            know_all_images()
             splits = dict(load_dataset(str(path), args.dataset_config_name, streaming=args.streaming))
             return FaceSource(name, splits, root=path)
         with cache_of_silent_hub() as silent:
@@ -200,6 +230,15 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
             except OSError as error:
                 reason = "the Hub cannot be reached" if silent else f"the Hub gives no such dataset: {error}"
                 raise OSError(f"{name}: there is no such file or folder, and {reason}.") from error
+
+
+def csv_options(path: Path) -> dict[str, Any]:
+    """How pandas is to read a table: Excel writes semicolons where commas are decimal points, and UTF-16."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    header = head.decode(encoding, errors="ignore").partition("\n")[0]
+    return {"sep": max(",;\t", key=header.count), "encoding": encoding, "skipinitialspace": True}
 
 
 @contextmanager

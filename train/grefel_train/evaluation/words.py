@@ -8,6 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grefel_hf.plurals import counted
 
+HARDLY = 0.02  # of overconfidence: no more, whatever chance has done, is none
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
@@ -44,6 +46,8 @@ def in_brackets(text: str) -> str:
 def sureness(summary: dict[str, Any]) -> str:
     """Whether the probabilities promise too much on the whole."""
     bounds, mean = summary["overconfidence_interval"], summary["overconfidence"]
+    if may_be_chance(bounds) and max(map(abs, bounds)) > HARDLY:
+        return "whether it is too sure or too modest on the whole, so few images do not show"
     if may_be_chance(bounds):
         return "on the whole it is neither too sure nor too modest"
     return f"on the whole it is {points(mean, signed=False)} points too {'sure' if mean > 0 else 'modest'}"
@@ -74,7 +78,13 @@ def reliability_points(metrics: dict[str, Any]) -> list[str]:
         metrics: metrics.json of evaluate.py.
     """
     template = environment(autoescape=False).get_template("reliability.md")  # Markdown, of a checkpoint's own figures
+    summary = metrics["summary"]
+    recalls = metrics.get("plain", {}).get("corrected", {}).get("recall_by_class", {})
+    alike = [name for name, recall in recalls.items() if recall == summary["weakest_recall"]]
     text = template.render(
-        summary=metrics["summary"], robustness=metrics.get("robustness"), certainty=metrics.get("certainty")
+        summary=summary,
+        alike=[name for name in alike if name != summary["weakest_class"]],
+        robustness=metrics.get("robustness"),
+        certainty=metrics.get("certainty"),
     )
     return [line for line in text.splitlines() if line]

@@ -15,7 +15,6 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.bulk import overlapped
 from grefel_hf.faces.cropping import crop_face
 from grefel_hf.faces.detection import FaceDetector
-from grefel_hf.faces.photos import PhotoError, load_photo
 from grefel_hf.results import PARTS
 from grefel_hf.runtime.torch_network import on_device
 from grefel_train.data.dataset import BadImageError, normalize, pixels_of, read_image, report_bad_image, to_unit_range
@@ -76,20 +75,19 @@ class PartPredictor:
         columns = {"row": row, "image": (image or {}).get("path")}
         try:
             return self._entries(columns, read_image(image))
-        except (BadImageError, PhotoError) as error:
+        except BadImageError as error:
             report_bad_image(f"row {row}", image, error, self.args.on_bad_image)
             return [Entry(columns | {"error": str(error)})]
 
     def _entries(self, columns: dict[str, Any], picture: Image.Image) -> list[Entry]:
         if self.detector.name == "none":
             return [Entry(columns, self._pixels(picture))]
-        photo = load_photo(picture)
         entries = [
             Entry(
                 columns | {"face": number, "detector_score": face.score} | dict(zip(BOX, face.box)),
-                self._pixels(crop_face(photo, face)),
+                self._pixels(crop_face(picture, face)),
             )
-            for number, face in enumerate(self.detector.detect(photo), start=1)
+            for number, face in enumerate(self.detector.detect(picture), start=1)
         ]
         return entries or [Entry(columns | {"face": 0})]
 

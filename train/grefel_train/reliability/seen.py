@@ -57,7 +57,7 @@ def joined(several: Sequence[Seen]) -> Seen:
 def crops_of(data: Dataset) -> Iterator[Image.Image]:
     """The images of a dataset as square RGB images of at most `MOST_PIXELS` a side."""
     for row in data.select_columns("image").cast_column("image", ImageFeature(decode=False)):
-        image = read_image(row["image"]).convert("RGB")
+        image = read_image(row["image"])
         side = min(*image.size, MOST_PIXELS)
         yield image if image.size == (side, side) else image.resize((side, side))
 

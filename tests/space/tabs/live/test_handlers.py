@@ -42,7 +42,7 @@ def test_each_person_has_a_timeline_and_keeps_their_number(tiny_checkpoint, astr
     both.paste(astronaut, (512, 0))
     _, memory = handlers.answer("visitor", {"frame": uri(both)}, None)
     view, memory = handlers.answer("visitor", {"frame": uri(both)}, memory)
-    first, second = (sorted(moment.distributions) for moment in memory.moments)
+    first, second = (sorted(moment.answers) for moment in memory.moments)
     assert first == second and {1, 2} <= set(first)  # HOG may see a third face where the pictures meet
     assert view.count("gf-timeline") == len(first) and "Person 2" in view
     view, memory = handlers.answer("visitor", {"frame": "nonsense"}, memory)

@@ -8,7 +8,7 @@ from space.tabs.live.view import frame_view, waiting_view
 from tests.helpers.face_examples import LABELS, distribution, face
 from tests.helpers.html import assert_well_formed
 
-SEEN = {1: ([-0.5, 0.0], [distribution()] * 2)}
+SEEN = {1: ([-0.5, 0.0], [distribution()] * 2, [90, 0])}
 
 
 def test_every_face_has_a_box_over_the_picture_and_the_first_its_figures():

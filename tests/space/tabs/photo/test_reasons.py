@@ -74,8 +74,13 @@ def test_faces_of_a_photo_are_on_one_map():
     other = face(distribution(anger=0.9), anchors_near(anger=0.9), explanation=explanation())
     shown = anchor_map([LIKE_FEAR, other], 2)
     assert [(entry["number"], entry["chosen"]) for entry in shown["faces"]] == [(1, False), (2, True)]
+    beside = shown["faces"][0]
+    assert beside["words"].startswith("Face 1, fear. Nearest: fear\u00a01 (45.0\u00a0%)")
+    anchors = {anchor["name"]: anchor for anchor in shown["anchors"]}
+    for place, name in zip(beside["nearest"], ("fear 1", "fear 2", "fear 0")):
+        assert place == pytest.approx([anchors[name]["left"], anchors[name]["top"]], abs=0.01)
     html = render("photo/anchor_map", map=shown)
-    assert html.count("aria-pressed") == 24 and html.count('tabindex="0"') == 1
+    assert html.count("aria-pressed") == 24 + 1 and html.count('tabindex="0"') == 1
     assert_well_formed(html)
 
 

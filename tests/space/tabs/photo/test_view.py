@@ -39,7 +39,7 @@ def test_bars_show_every_class_in_the_models_order():
 
 def test_four_distributions_have_a_column_each():
     html = section(panel(FULL), "All distributions on one scale")
-    assert re.findall(r">(\w+)</abbr></th>", html) == ["Primary", "Geometric", "Attentive", "Corrected"]
+    assert re.findall(r">(\w+)</span><span class=.gf-tip", html) == ["Primary", "Geometric", "Attentive", "Corrected"]
     anger = cells(html)[4 * LABELS.index("anger") :][:4]
     assert anger[0] == "41 %"
     assert anger[3] == f"{round(100 * FULL.corrected[LABELS.index('anger')])} %"

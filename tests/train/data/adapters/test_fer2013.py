@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 HEADER = ["emotion", "pixels", "Usage"]
 
 
-def write(file, labels, usage="Training", header=HEADER, side=48):
+def write(file, labels, usage="Training", header=HEADER, side=48, encoding="utf-8"):
     """Plain faces, whose brightness is their label's."""
-    with open(file, "w", newline="") as lines:
+    with open(file, "w", newline="", encoding=encoding) as lines:
         rows = csv.writer(lines)
         rows.writerow(header)
         rows.writerows([label, " ".join([str(grey(label))] * side**2), usage] for label in labels)
@@ -28,6 +28,7 @@ def write(file, labels, usage="Training", header=HEADER, side=48):
 )
 def test_seven_classes_by_the_numbers_of_the_file(tmp_path, name, header):
     write(tmp_path / name, range(7), header=header)
+    write(tmp_path / name, range(7), header=header, encoding="utf-8-sig")  # as Excel saves it
     splits, label_names = fer2013.load(tmp_path)
     assert label_names == ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
     assert set(splits) == {"train"} and splits["train"]["label"][:] == list(range(7))

@@ -62,7 +62,7 @@ def csv_rows(file: str, changed: str) -> Iterator[dict]:
     Raises:
         ValueError: a column is missing, or a row cannot be read.
     """
-    with open(file, newline="") as lines:
+    with open(file, newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines, skipinitialspace=True)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:

@@ -209,7 +209,8 @@ def csv_rows(pixels_file: str, votes_file: str, changed: str) -> Iterator[dict]:
         ValueError: a missing column, files of different length or order, or a row that cannot be read.
     """
     first_names: dict[bytes, str] = {}  # digest of an image's pixels -> the first image that has them
-    with open(pixels_file, newline="") as pixels_csv, open(votes_file, newline="") as votes_csv:
+    plain = {"newline": "", "encoding": "utf-8-sig"}
+    with open(pixels_file, **plain) as pixels_csv, open(votes_file, **plain) as votes_csv:
         faces, taggings = csv.DictReader(pixels_csv), csv.DictReader(votes_csv)
         for reader, file, needed in (
             (faces, pixels_file, ("pixels", "Usage")),
