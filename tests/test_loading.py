@@ -95,7 +95,7 @@ DAMAGES = {
     "a million layers": (config(num_hidden_layers=1_000_000), "num_hidden_layers .* from 1 to"),
     "more weights than in the file": (config(num_hidden_layers=64, hidden_size=4096), "asks for .* weights"),
     "a width of text": (config(hidden_size="many"), "hidden_size"),
-    "a million classes": (config(id2label={i: str(i) for i in range(100_000)}), "at most 1000 classes"),
+    "a million classes": (config(id2label={i: str(i) for i in range(20_000)}), "at most 1000 classes"),
     "a label of a terminal's escapes": (config(id2label={0: "\x1b[2J", 1: "b", 2: "c"}), "text of at most"),
     "a label that is a list": (config(id2label={0: ["a"], 1: "b", 2: "c"}), "id2label"),
     "a config that is a list": (lambda folder: (folder / "config.json").write_text("[1]"), "holds a None model"),

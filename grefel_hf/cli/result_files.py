@@ -210,12 +210,13 @@ def _key(source: str) -> str:
 
 def _csv_rows(file: io.BufferedIOBase) -> Iterator[tuple[int, bytes]]:
     """Rows that end in a line break outside of quotes, with the position at which each ends."""
-    end, row = 0, b""
+    end, start, lines, is_quoted = 0, 0, [], False
     for line in file:
         end += len(line)
-        row += line
-        if len(row) > LONGEST_ROW:
+        lines.append(line)
+        is_quoted ^= line.count(b'"') % 2 == 1
+        if end - start > LONGEST_ROW:
             raise ValueError("no row of ours")
-        if row.endswith(b"\n") and row.count(b'"') % 2 == 0:
-            yield end, row
-            row = b""
+        if line.endswith(b"\n") and not is_quoted:
+            yield end, b"".join(lines)
+            start, lines = end, []

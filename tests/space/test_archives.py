@@ -39,6 +39,7 @@ def test_limits_are_named(folder, monkeypatch):
     monkeypatch.setattr(archives, "MAX_PHOTOS", 2)
     with pytest.raises(gr.Error, match="These are 3 photos, the limit is 2"):
         archives.uploaded_photos([archive(folder, {f"{number}.jpg": b"" for number in range(3)})])
+    assert [file.name for file in folder.rglob("*")] == ["photos.zip"]  # none was unpacked
     monkeypatch.setattr(archives, "MAX_ARCHIVE_MB", 1)
     with pytest.raises(gr.Error, match="may have 1 MB in all; photos.zip goes beyond"):
         archives.uploaded_photos([archive(folder, {"bomb.jpg": bytes(2_000_000)})])
