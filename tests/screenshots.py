@@ -98,6 +98,11 @@ def shooter(page, start: Path) -> Callable[..., None]:
 
 def photo_feature(page, files: dict[str, Path], shoot) -> None:
     shoot("photo-empty")
+    page.route("**/queue/join*", lambda route: (shoot("photo-loading"), route.continue_()))
+    analyse(page, files["two_faces"])
+    page.unroute("**/queue/join*")
+    page.locator("#gf-another").click()
+    page.locator(".gf-classes").wait_for()
     for name, file in files.items():
         if name in ("broken", "clip"):
             continue
@@ -114,10 +119,11 @@ def photo_feature(page, files: dict[str, Path], shoot) -> None:
 
 
 def explain(page) -> None:
-    """Open the first face's reasons and cover its parts."""
+    """Open the first face's reasons, cover its parts and put the other face beside it."""
     page.locator("[data-panel='1'] summary").click()
     page.locator("[data-panel='1'] .gf-cover button").click()
     page.locator("[data-panel='1'] .gf-pieces").wait_for()
+    page.locator("[data-panel='1'] button.gf-anchor-face").click()
 
 
 def many_feature(page, files: dict[str, Path], shoot) -> None:
@@ -150,6 +156,12 @@ def video_feature(page, files: dict[str, Path], shoot) -> None:
     shoot("video-running")
     page.locator("#gf-video-view .gf-person").first.wait_for()
     shoot("video")
+    page.locator("#gf-video-example").click()
+    page.locator("#gf-video-view .gf-person").first.wait_for(state="detached")
+    page.locator("#gf-video-view .gf-person").first.wait_for()
+    page.locator("#gf-strictness").fill("95")
+    shoot("video-strict")
+    page.locator("#gf-strictness").fill("40")
 
 
 def about_feature(page, files: dict[str, Path], shoot) -> None:

@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import json
 import os
 import re
 import runpy
@@ -124,6 +125,27 @@ def test_the_api_page_is_the_generated_one():
 def test_links_lead_to_files(page):
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+def test_tables_of_epochs_say_what_the_logs_say():
+    """Each row below a link to a log; epoch 0 of a run that went on is the last of the log before it."""
+    evaluations, told = [{}], 0
+    for log, *row in re.findall(
+        r"\(logs/([\w-]+\.jsonl)\)|^\| (\d+) \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) \|$",
+        (REPOSITORY / "docs" / "results.md").read_text(),
+        re.MULTILINE,
+    ):
+        if log:
+            entries = map(json.loads, (REPOSITORY / "docs" / "logs" / log).read_text().splitlines())
+            last = evaluations[-1]
+            evaluations.append({entry["epoch"]: entry for entry in entries if "corrected" in entry})
+            evaluations[-1][0] = last.get(max(last, default=0))
+        else:
+            entry = evaluations[-1][int(row[0])]
+            shares = [f"{100 * entry[part]['accuracy']:.2f}" for part in ("corrected", "primary")]
+            assert row[1:] == [*shares, f"{entry['corrected']['macro_recall']:.3f}"], row
+            told += 1
+    assert told >= 12
 
 
 def test_the_readme_is_short():

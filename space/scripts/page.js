@@ -53,6 +53,9 @@
       if (tries && document.activeElement !== element) focusOn(selector, tries - 1); // it is not there yet
     });
   window.focusAnswer = () => {
-    if (isAnswered()) focusOn("#gf-faces h2[tabindex]"); // what is hidden takes no focus
+    if (!isAnswered()) return; // what is hidden takes no focus
+    focusOn("#gf-faces h2[tabindex]");
+    // On a narrow screen the photo above has the answer, but not what was wrong.
+    requestAnimationFrame(() => document.querySelector("#gf-faces .gf-problem")?.scrollIntoView({ block: "nearest" }));
   };
 })();

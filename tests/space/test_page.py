@@ -130,6 +130,18 @@ def test_a_broken_file_is_told_in_place_and_the_next_photo_works(page, astronaut
     page.locator("[data-panel='1']").wait_for()
 
 
+def test_what_was_wrong_is_on_the_screen_of_a_phone(chromium, address, tmp_path):
+    file = tmp_path / "broken.jpg"
+    file.write_text("no picture")
+    tab = open_page(chromium, address, width=390, height=844)
+    upload(tab, file)
+    tab.wait_for_function(
+        "() => { const box = document.querySelector('#gf-faces .gf-problem')?.getBoundingClientRect();"
+        " return box && box.top >= 0 && box.bottom <= innerHeight + 1; }"
+    )
+    tab.context.close()
+
+
 def test_a_webcam_picture_is_analysed(page):
     page.locator("#gf-upload [aria-label='Capture from camera']").click()
     page.get_by_text("Click to Access Webcam").click()

@@ -5,8 +5,10 @@ import csv
 import datasets
 import numpy as np
 import pytest
+from PIL import Image
 
 from grefel_hf import GReFELImageProcessor
+from grefel_hf.faces.photos import decodable_formats
 from grefel_train.data.dataset import BadImageError, FaceDataset
 from grefel_train.data.splits import class_ids, group_ids, training_target_column
 from tests.helpers.adapter_trees import (
@@ -133,6 +135,19 @@ def test_links_in_folders_are_followed_and_loops_left(tmp_path):
     (tmp_path / "faces" / "anger" / "loop").symlink_to(tmp_path / "faces")
     data = load("--train_dir", tmp_path / "faces", "--validation_fraction", 0)
     assert data.label_names == ("anger", "happiness") and sorted(data.train["label"]) == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_folder_by_name_may_hold_links_alone_or_photos_of_a_phone(tmp_path):
+    write_imagefolder(tmp_path / "elsewhere", ("anger", "happiness"), images=2)
+    linked, phone = tmp_path / "linked", tmp_path / "phone"
+    linked.mkdir()
+    for name in ("anger", "happiness"):
+        (linked / name).symlink_to(tmp_path / "elsewhere" / name)
+        (phone / name).mkdir(parents=True)
+        decodable_formats()  # registers HEIF
+        Image.new("RGB", (64, 64)).save(phone / name / "1.heic")
+    assert len(load("--dataset_name", linked, "--validation_fraction", 0).train) == 4
+    assert len(load("--dataset_name", phone, "--validation_fraction", 0).train) == 2
 
 
 def write_table(folder, rows, columns=("image", "label")):

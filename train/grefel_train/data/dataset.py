@@ -232,8 +232,12 @@ def pixels_of(image: PILImage.Image, processor: GReFELImageProcessor, size: int)
     Three equal channels are resized once.
     """
     if image.mode != "L" or "transparency" in image.info:
-        rgb = np.asarray(to_rgb(image))  # (H, W, 3)
-        image = PILImage.fromarray(to_grayscale(rgb.transpose(2, 0, 1))[0] if processor.do_grayscale else rgb)
+        image = to_rgb(image)
+        red, green, blue = image.split()
+        if red.tobytes() == green.tobytes() == blue.tobytes():
+            image = red
+        elif processor.do_grayscale:
+            image = PILImage.fromarray(to_grayscale(np.asarray(image).transpose(2, 0, 1))[0])
     array = np.array(image.resize((size, size), processor.resample))
     if array.ndim == 2:
         return torch.from_numpy(array).expand(3, size, size)

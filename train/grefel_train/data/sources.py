@@ -220,8 +220,14 @@ def load_dataset_by_name(args: argparse.Namespace) -> FaceSource:
             return FaceSource(name, splits)
         if path.exists():
             know_all_images()
-            splits = dict(load_dataset(str(path), args.dataset_config_name, streaming=args.streaming))
-            return FaceSource(name, splits, root=path)
+            try:
+                splits = load_dataset(str(path), args.dataset_config_name, streaming=args.streaming)
+            except FileNotFoundError:  # links alone, or images whose names `datasets` does not go by
+                patterns, _ = image_patterns(path)
+                if not patterns:
+                    raise
+                splits = load_dataset("imagefolder", data_files={"train": patterns}, streaming=args.streaming)
+            return FaceSource(name, dict(splits), root=path)
         with cache_of_silent_hub() as silent:
             try:
                 return FaceSource(

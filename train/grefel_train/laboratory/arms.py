@@ -58,10 +58,10 @@ ARMS = {
         BY_PART,
     ),
     "kmeans": LaboratoryArm(
-        "The same, anchors started by k-means", lambda size, config, _: Balanced(size, config, kmeans=True), BY_PART
+        "Balancing, anchors started by k-means", lambda size, config, _: Balanced(size, config, kmeans=True), BY_PART
     ),
     "kmeans_smoothing": LaboratoryArm(
-        "The same, and label smoothing 0.1",
+        "Balancing, anchors by k-means, label smoothing 0.1",
         lambda size, config, _: Balanced(size, config, kmeans=True, smoothing=0.1),
         BY_PART,
     ),
