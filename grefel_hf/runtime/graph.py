@@ -14,7 +14,7 @@ from .onnx_network import INPUT, GraphMismatchError, OnnxNetwork
 from .rewriting import fold_batch_norms, fold_layer_scales, pad_in_convolutions, scale_prelus, split_prelus
 
 OPSET = 18
-# How far, absolutely and relatively, an output of the graph may be from PyTorch's.
+# How far an output of the graph may be from PyTorch's: of its largest value, or of 1.
 TOLERANCE = 1e-4
 
 
@@ -80,7 +80,8 @@ def check_graph(network: OnnxNetwork, model: GReFELForImageClassification, batch
     Compare every output with PyTorch's on random pixels.
 
     Raises:
-        GraphMismatchError: fields differ, or values by more than `TOLERANCE`; the message names the worst.
+        GraphMismatchError: fields differ, or values by more than `TOLERANCE` of the field's largest; the message
+            names the field.
     """
     config, generator = model.config, torch.Generator().manual_seed(0)
     for batch in batch_sizes:
@@ -91,9 +92,9 @@ def check_graph(network: OnnxNetwork, model: GReFELForImageClassification, batch
             raise GraphMismatchError(f"the graph's fields {list(outputs)} are not the model's {list(expected)}")
         for name, values in expected.items():
             values = values.float().cpu().numpy()
-            if outputs[name].shape != values.shape or not np.allclose(
-                outputs[name], values, rtol=TOLERANCE, atol=TOLERANCE
-            ):
+            # Of the largest value: where some reach 50, float32 is not nearer to any.
+            most = TOLERANCE * max(1.0, np.abs(values).max())
+            if outputs[name].shape != values.shape or not np.allclose(outputs[name], values, rtol=0, atol=most):
                 raise GraphMismatchError(f"the graph's {name} differs from the model's on a batch of {batch}")
 
 

@@ -70,17 +70,17 @@ def test_a_file_of_other_weights_is_refused(checkpoint, tmp_path):
         FacialExpressionPredictor.from_pretrained(tmp_path, detector="none", runtime=file)
 
 
-def test_int8_is_near_and_little_more_than_half_the_size(wide, images, tmp_path, capsys):
+def test_int8_is_near_and_smaller_and_leaves_landmarks_as_they_are(wide, images, tmp_path, capsys):
     plain, small = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
     main(["--model", str(wide), "--output", str(plain)])
     main(["--model", str(wide), "--output", str(small), "--int8", "--calibration_images", str(images)])
     assert "of 6 of the calibration images" in capsys.readouterr().out
-    assert small.stat().st_size < 0.6 * plain.stat().st_size
+    assert small.stat().st_size < 0.7 * plain.stat().st_size
     # The encoder computes in 8 bits; balancing and heads do not.
     nodes = onnx.load(small).graph.node
     fed = {value for node in nodes if node.op_type == "DequantizeLinear" for value in node.output}
     in_8_bits = [node.name for node in nodes if node.op_type in ("Conv", "Gemm", "MatMul") and fed & set(node.input)]
-    assert len(in_8_bits) > 50 and all(name.startswith("/model/grefel/") for name in in_8_bits)
+    assert len(in_8_bits) > 40 and all(name.startswith("/model/grefel/") for name in in_8_bits)
     model = GReFELForImageClassification.from_pretrained(wide).eval()
     pixels = GReFELImageProcessor.from_pretrained(wide)([Image.open(images / "0.png")] * 3, return_tensors="np")
     expected = TorchNetwork(model)(pixels["pixel_values"])
@@ -88,6 +88,7 @@ def test_int8_is_near_and_little_more_than_half_the_size(wide, images, tmp_path,
     assert outputs.keys() == expected.keys()
     probabilities = [torch.from_numpy(values["logits"]).softmax(-1) for values in (outputs, expected)]
     torch.testing.assert_close(*probabilities, atol=0.1, rtol=0)
+    np.testing.assert_allclose(outputs["landmarks"], expected["landmarks"], atol=1e-5)
 
 
 def test_calibration_images_come_from_parquet_too_and_evenly(images, tmp_path):

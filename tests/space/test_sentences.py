@@ -70,7 +70,7 @@ def test_how_often_answers_are_right_is_said_where_it_was_measured_only():
 
 
 def test_what_else_it_may_be_is_named():
-    expected = ["It could be happiness or sadness: that is right 90 times in 100."]
+    expected = ["It could be happiness or sadness. Of all such lists, short and long, 90 in 100 hold what people see."]
     assert wording.answer_sentences(measured(distribution(happiness=0.8, sadness=0.1))) == expected
 
 

@@ -39,10 +39,11 @@ LEAST_SECONDS = 0.5
 
 @dataclass
 class Person:
-    """When someone was seen, smoothed distributions (N,), `figures.right`, and the best face as data URI."""
+    """When someone was seen, distributions (N,) and smoothed ones, `figures.right`, and the best face as data URI."""
 
     times: list[float] = field(default_factory=list)
     distributions: list[np.ndarray] = field(default_factory=list)
+    smoothed: list[np.ndarray] = field(default_factory=list)
     picture: str = ""
     quality: float = 0.0  # of that face, see `picture_quality`
     answerable: bool = False  # whether any of the faces can be read
@@ -197,7 +198,8 @@ def add_frame(analysis: Analysis, frame: VideoFrame) -> None:
         person.answerable |= tracked.face.is_answerable is not False
         person.times.append(frame.time)
         person.rights.append(figures.right(tracked.face))
-        person.distributions.append(tracked.smoothed)
+        person.distributions.append(tracked.face.corrected)
+        person.smoothed.append(tracked.smoothed)
 
 
 def picture_quality(face: FacePrediction) -> float:

@@ -47,5 +47,5 @@ def _person(person: Person, number: int, end: float, labels: tuple[str, ...]) ->
         "number": number,
         "picture": person.picture,
         "words": wording.person_words(labels, person.times, person.distributions),
-        "line": timeline(labels, person.times, person.distributions, person.rights, 0.0, max(end, 0.1)),
+        "line": timeline(labels, person.times, person.smoothed, person.rights, 0.0, max(end, 0.1)),
     }

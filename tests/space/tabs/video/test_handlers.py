@@ -40,7 +40,7 @@ def analysis_of(*frames: list[TrackedFace]) -> Analysis:
     [
         ("empty.mp4", "not a video that can be read"),
         ("text.mp4", "not a video that can be read"),
-        ("photo.mp4", "can be read"),
+        ("photo.mp4", "a photo, not a video"),
         ("sound.mp4", "sound only"),
         ("no_index.mp4", "not a video that can be read"),
         ("playlist.mp4", "not a video that can be read"),
