@@ -65,3 +65,20 @@ def test_a_graph_of_other_weights_is_noticed(tiny_model, graph):
         tiny_model.primary_head.output.bias[0] += 0.01
     with pytest.raises(GraphMismatchError, match="differs"):
         check_graph(network, tiny_model)
+
+
+def test_large_values_may_differ_by_more_than_small_ones(tiny_model):
+    with torch.no_grad():
+        tiny_model.primary_head.output.bias[0] += 50.0
+    network = OnnxNetwork(onnx_graph(tiny_model))
+
+    def moved(by):
+        def run(values):
+            outputs = network(values)
+            return outputs | {"primary_logits": outputs["primary_logits"] + np.float32(by)}
+
+        return run
+
+    check_graph(moved(1e-3), tiny_model)  # small logits beside a large one: nearer float32 need not be
+    with pytest.raises(GraphMismatchError, match="primary_logits"):
+        check_graph(moved(1e-2), tiny_model)

@@ -77,7 +77,7 @@ def hostile_views() -> dict[str, str]:
     result, picture = photo(shown, shown), Image.new("RGB", (200, 100))
     batch = Batch([UploadedPhoto(SCRIPT, SCRIPT, SCRIPT)] * 2)
     batch.results[0], batch.thumbnails[0], batch.problems[1] = result, "data:image/png;base64,A", SCRIPT
-    person = Person([0.0, 0.5], [shown.corrected] * 2, "data:image/png;base64,A", answerable=True)
+    person = Person([0.0, 0.5], *[[shown.corrected] * 2] * 2, "data:image/png;base64,A", answerable=True)
     evaluation = copy.deepcopy(EVALUATION) | {"dataset": SCRIPT, "split": SCRIPT, "protocol": SCRIPT}
     evaluation["plain"]["balancing"] = dict.fromkeys(("labels_changed", "mended", "spoilt"), SCRIPT)
     for part in ("primary", "corrected"):
