@@ -13,6 +13,7 @@ of both are with the network of the old one, on `--photos` (and one that comes w
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,13 +87,18 @@ class Tree:
                 text=True,
             )
         worker = self.workers[threads]
+        worker.send_signal(signal.SIGCONT)
         worker.stdin.write(json.dumps([what, *arguments]) + "\n")
         worker.stdin.flush()
-        return json.loads(worker.stdout.readline())
+        answer = json.loads(worker.stdout.readline())
+        worker.send_signal(signal.SIGSTOP)  # threads that wait busily would take the other tree's time
+        return answer
 
     def stop(self):
         while self.workers:
-            self.workers.popitem()[1].communicate()
+            worker = self.workers.popitem()[1]
+            worker.send_signal(signal.SIGCONT)
+            worker.communicate()
 
 
 def print_header(title: str, *columns: str):
