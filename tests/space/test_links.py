@@ -37,16 +37,25 @@ class _Stream(BaseHTTPRequestHandler):
         pass
 
 
-def test_links_are_fetched_within_the_limit(tmp_path, monkeypatch):
+@contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], monkeypatch: pytest.MonkeyPatch):
+    """The address of a server on loopback that passes for one on the internet."""
+
     async def any_address(host):
         return "127.0.0.1"
 
     monkeypatch.setattr(safehttpx, "async_validate_url", any_address)
     monkeypatch.setattr(links, "is_public", lambda address: True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Stream)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        address = f"http://photos.example:{server.server_port}"
+        yield f"http://photos.example:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+def test_links_are_fetched_within_the_limit(tmp_path, monkeypatch):
+    with serving(_Stream, monkeypatch) as address:
         path = asyncio.run(links.fetch(f"{address}/small.png", str(tmp_path), most_mb=1))
         assert Path(path).read_bytes() == b"small" and Path(path).name == "small.png"
         with pytest.raises(gr.Error, match="more than 1 MB"):
@@ -56,8 +65,6 @@ def test_links_are_fetched_within_the_limit(tmp_path, monkeypatch):
             asyncio.run(links.fetch(f"{address}/drip.png", str(tmp_path), seconds=0.5))
         assert time.monotonic() - begun < 5
         assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["small.png"]
-    finally:
-        server.shutdown()
 
 
 def test_links_to_this_machine_are_not_fetched(tmp_path):
@@ -118,18 +125,9 @@ def test_what_a_link_sends_packed_is_not_unpacked(tmp_path, monkeypatch):
             self.end_headers()
             self.wfile.write(packed)
 
-    async def any_address(host):
-        return "127.0.0.1"
-
-    monkeypatch.setattr(safehttpx, "async_validate_url", any_address)
-    monkeypatch.setattr(links, "is_public", lambda address: True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Packed)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        path = asyncio.run(links.fetch(f"http://photos.example:{server.server_port}/", str(tmp_path), most_mb=1))
+    with serving(Packed, monkeypatch) as address:
+        path = asyncio.run(links.fetch(f"{address}/", str(tmp_path), most_mb=1))
         assert Path(path).read_bytes() == packed
-    finally:
-        server.shutdown()
 
 
 @pytest.mark.parametrize(
