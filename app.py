@@ -102,6 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         head=page_head(public_name(args.model)),
         max_file_size=f"{MAX_UPLOAD_MB}mb",
         run_history=False,
+        quiet=True,
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=True,
@@ -112,6 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
             "middleware": [Middleware(Guard, Path(get_upload_folder()), own_hosts(args.host, args.allowed_host))]
         },
     )
+    print(f"The page is at {page.local_url} (Ctrl-C ends it).", flush=True)
     forget_sessions(page)
     mend_mcp_lists(page)
     threading.Thread(target=warm_up, args=(predictor,), name="warm-up", daemon=True).start()

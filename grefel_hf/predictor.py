@@ -20,9 +20,11 @@ from .faces.cropping import crop_face
 from .faces.detection import FaceDetector, create_detector
 from .faces.face import Face
 from .faces.photos import MAX_PIXELS, PhotoError, PhotoSource, read_photo, source_name
+from .faces.turns import TURN_WORDS
 from .hub import RELIABILITY_FILE, checkpoint_folder
 from .occlusion import Occlusion, occlusions
 from .opening import labels_of, open_checkpoint
+from .plurals import counted
 from .reliability import Reliability, load_reliability
 from .results import PARTS, FacePrediction, PhotoPrediction
 from .runtime.networks import Network, create_network
@@ -287,8 +289,9 @@ class FacialExpressionPredictor:
         if is_array(source) and channel_order is None and looks_blue(crops):
             notes = (*notes, BLUE_FACES)
             logger.warning(BLUE_FACES)
-        for turn in sorted({face.turn for face in faces} - {0}):
-            notes = (*notes, f"faces stand turned by {turn} degrees and were turned back")
+        for turn, words in TURN_WORDS.items():
+            if turned := sum(face.turn == turn for face in faces):
+                notes = (*notes, f"{counted(turned, 'face')} found {words} and turned upright")
         return _FoundFaces(name, photo.image.size, faces, crops, notes)
 
     def _run(self, crops: list[Image.Image]) -> Iterator[dict]:

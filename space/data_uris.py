@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 PHOTO_SIDE = 1280  # longer side of the photo on the page, in pixels
-CROP_SIDE = 288
 MAP_SIDE = 96
 FULL_DIFFERENCE = 0.1  # of the attention: less than this is never shown in full colour
 _MORE, _LESS = np.array([255, 150, 20]), np.array([30, 60, 200])
@@ -22,6 +21,11 @@ def jpeg_uri(image: Image.Image, side: int) -> str:
     image = image.copy()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _image_uri(image, "jpeg", quality=85)
+
+
+def lossless_uri(image: Image.Image) -> str:
+    """A picture as it is, as a data URI: what the page sends back gives the same answer."""
+    return _image_uri(image, "webp", lossless=True, method=0)
 
 
 def attention_uri(attention: np.ndarray) -> str:

@@ -8,7 +8,7 @@ from grefel_hf import palette
 from grefel_hf.results import FacePrediction, right_in_100
 
 from . import sentences as wording
-from .data_uris import CROP_SIDE, attention_uri, difference_uri, jpeg_uri
+from .data_uris import attention_uri, difference_uri, lossless_uri
 
 # From this share of the strongest colour on, a heat map's figures change from dark to light (or light to dark).
 FULL = 0.696
@@ -79,7 +79,7 @@ def column(face: FacePrediction, part: str) -> Column:
 def crop(face: FacePrediction) -> Crop:
     """The crop with its layers."""
     return Crop(
-        jpeg_uri(face.crop, CROP_SIDE),
+        lossless_uri(face.crop),
         *face.crop.size,
         _attention(face),
         None if face.landmarks is None else (100 * face.landmarks).tolist(),

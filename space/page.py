@@ -48,6 +48,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
     name = public_name(model) if model else None
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
         html(header_view(evaluation, predictor.reliability), "gf-header")
+        html(render("refused"), "gf-refused")
         with gr.Tabs(elem_id="gf-tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Photo", id="photo"):
                 photo_tab = PhotoTab(photos, predictor.labels)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from grefel_hf.comparison import BalancingSetup
-from grefel_hf.faces.photos import RAISE_THE_LIMIT
+from grefel_hf.faces.photos import AS_A_VIDEO, RAISE_THE_LIMIT
 from grefel_hf.occlusion import Occlusion
 from grefel_hf.plurals import counted
 from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
@@ -364,6 +364,7 @@ def notes(photo: PhotoPrediction) -> str:
 def photo_error(message: str, path: str) -> str:
     """The library's message for an unreadable photo as one sentence, without the server's path."""
     sentence = message.replace(path, "this file").replace(RAISE_THE_LIMIT, "").strip().rstrip(".")
+    sentence = sentence.replace(AS_A_VIDEO, "choose it in the Video tab")
     return f"{_capitalised(sentence)}."
 
 

@@ -86,8 +86,8 @@ def _to_growing_file(
     details = f"{empty} without a face, {unread} not read"
     say(messages, f"{output.path}: {summary} ({details})")
     if stop.is_set():
-        rest = counted(len(files) - len(records), "photo")
-        say(messages, f"Stopped with {rest} to go: the same command goes on from here.")
+        if rest := len(files) - len(records):
+            say(messages, f"Stopped with {counted(rest, 'photo')} to go: the same command goes on from here.")
         return INTERRUPTED
     return int(unread > 0)
 

@@ -27,6 +27,7 @@ REDUCE_PIXELS, REDUCIBLE = 50_000_000, 4
 FREE_SCANS, SCANNED_PIXELS = 16, 1_500_000_000
 # What is decoded in Python, or as slowly, may have this share of the pixels.
 SLOW_SHARE, SLOW_FORMATS = 1 / 16, {"JPEG2000"}
+AS_A_VIDEO = "analyse it as one"
 RAISE_THE_LIMIT = ", or raise the limit (max_pixels, --max_megapixels)"  # which visitors of a page cannot
 LEAST_READ = 0.5  # share of the rows of a truncated photo that must be there
 SUBFILE_TYPE, REDUCED = 254, 1  # of a picture in a TIFF file: a smaller one of another in it
@@ -222,7 +223,7 @@ def _unknown(name: str, head: bytes) -> str:
     if head[4:8] == b"ftyp" and kind == "photo" and "HEIF" not in Image.OPEN:
         return f"{name} is in a format of phones (HEIC) that needs pillow-heif: pip install pillow-heif"
     if kind == "video":
-        return f"{name} is a video, not a photo: analyse it as one"
+        return f"{name} is a video, not a photo: {AS_A_VIDEO}"
     return f"{name} is not an image that can be read: convert it to JPEG or PNG"
 
 

@@ -9,6 +9,7 @@ from .face import Face, Point
 
 # Degrees by which what a photo shows stands turned clockwise, and what turns it back (Pillow counts the other way).
 TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+TURN_WORDS = {90: "lying to the right", 180: "upside down", 270: "lying to the left"}
 LOOK_SIDE = 640  # longer side of the photo, in pixels, when turns are tried on one without a face
 
 

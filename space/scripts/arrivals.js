@@ -21,6 +21,7 @@
     const here = `${location.pathname}${location.search}#${name}`; // in full: the page's base is another address
     if (linked() !== name) history[followed === null ? "replaceState" : "pushState"](null, "", here);
     followed = name;
+    refuse([]);
     // In a frame of the Hub the address that one sees is the frame's.
     if (location.hostname.endsWith(".hf.space"))
       window.parent.postMessage({ hash: location.hash }, "https://huggingface.co");
@@ -29,15 +30,41 @@
   new MutationObserver(follow).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-selected"] });
 
   const isPhoto = (file) => file.type.startsWith("image/");
+  const isVideo = (file) => file.type.startsWith("video/");
   const isForMany = (file) => !file.name.startsWith(".") && (isPhoto(file) || file.name.toLowerCase().endsWith(".zip"));
+  const FITS = { photo: isPhoto, many: isForMany, video: isVideo };
+  const fits = (kind, files) => files.every(FITS[kind]) && (kind === "many" || files.length === 1);
   const kindOf = (files) => {
-    if (files.every((file) => file.type.startsWith("video/"))) return files.length === 1 ? "video" : null;
-    if (files.length === 1 && isPhoto(files[0]) && selected() !== "many") return "photo";
-    return files.every(isForMany) ? "many" : null;
+    const kinds = selected() === "many" ? ["many", "video"] : ["photo", "video", "many"];
+    return files.length ? kinds.find((kind) => fits(kind, files)) : null;
+  };
+
+  // Some systems name no type, and a moving picture counts as a video in the tab for those.
+  const TYPES = { heic: "image/heic", heif: "image/heif", mkv: "video/x-matroska", avi: "video/x-msvideo" };
+  const moves = async (file) =>
+    file.type === "image/gif" || (file.type === "image/webp" && (await file.slice(0, 64).text()).includes("ANIM"));
+  const typed = async (file) => {
+    let type = file.type || TYPES[file.name.split(".").at(-1).toLowerCase()];
+    if (selected() === "video" && (await moves(file))) type = file.type.replace("image/", "video/");
+    return !type || type === file.type ? file : new File([file], file.name, { type });
+  };
+
+  // What cannot be taken is said in place, until something else comes.
+  const refuse = (files) => {
+    const place = document.querySelector("#gf-refused-words");
+    if (!place) return;
+    place.hidden = !files.length;
+    place.textContent =
+      files.length > 1 && files.every(isVideo) ? "One video at a time, please." :
+      files.length > 1 ? "These files are not all photos: choose photos, a ZIP of photos, or one video." :
+      files.length ? `${files[0].name} is no photo, no video and no ZIP of photos.` : "";
+    if (files.length) place.scrollIntoView({ block: "nearest" });
   };
 
   // What is there gives way to what comes.
-  const take = async (files, kind = files.length ? kindOf(files) : null) => {
+  const take = async (chosen, into = null) => {
+    const files = await Promise.all(chosen.map(typed)), kind = into ?? kindOf(files);
+    refuse(kind ? [] : files);
     if (!kind) return;
     if (selected() !== kind) button(kind).click();
     const field = await appears(FIELDS[kind]);
@@ -71,6 +98,24 @@
     event.target.value = ""; // the same folder may be chosen again
   });
 
+  // A browser plays no GIF and not every film; what cannot be played can be analysed, so that is no error.
+  document.addEventListener("error", (event) => {
+    if (!event.target.matches?.("#gf-video-upload video")) return;
+    event.stopImmediatePropagation();
+    event.target.poster = event.target.src; // a GIF moves there
+  }, true);
+
+  // A framework's field turns away what does not fit with a message that passes: that goes where it belongs instead.
+  const fieldOf = (element) => Object.keys(FIELDS).find((kind) => element.closest?.(FIELDS[kind]));
+  document.addEventListener("change", (event) => {
+    const kind = event.target.matches?.("input[type=file]") && fieldOf(event.target);
+    if (!kind) return;
+    const files = [...event.target.files];
+    if (fits(kind, files)) return refuse([]);
+    event.stopImmediatePropagation();
+    take(files);
+  }, true);
+
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length || event.target.closest?.("textarea, [type=text], [type=number], [contenteditable]")) return;
@@ -79,13 +124,16 @@
     take(files);
   }, true);
 
-  // The framework's own fields are left alone, as long as they show that they wait for a file.
+  // The framework's own fields are left alone, as long as they show that they wait for a file that fits.
+  const waits = (element) => element.closest?.("button.upload-container:not(.icon-mode)");
   const isOurs = (event) =>
     event.dataTransfer?.types.includes("Files") &&
-    (!event.target.closest?.("button.upload-container:not(.icon-mode)") || hasFolder(event.dataTransfer));
+    (!waits(event.target) || hasFolder(event.dataTransfer) ||
+      (event.type === "drop" && !fits(fieldOf(event.target), [...event.dataTransfer.files])));
   for (const kind of ["dragover", "drop"])
     document.addEventListener(kind, (event) => {
       document.documentElement.toggleAttribute("data-dropping", kind === "dragover" && isOurs(event));
+      if (kind === "drop") refuse([]);
       if (!isOurs(event)) return;
       event.preventDefault(); // the browser would leave the page for the file
       event.stopImmediatePropagation();

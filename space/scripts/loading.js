@@ -7,9 +7,12 @@
   const show = (words, source) => {
     const picture = find("#gf-loading img");
     find("#gf-layout").dataset.loading = "";
+    find("#gf-refused-words").hidden = true;
     find("#gf-loading [role=status]").textContent = words;
     picture.onload = () => picture.parentElement.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
     picture.src = source;
+    // On a narrow screen what comes fills it.
+    if (window.innerWidth <= 1020) find("#gf-layout").scrollIntoView({ block: "start" });
   };
 
   // What a tab's events call: `source` is a picture's address. What the visitor chose is there already.

@@ -5,6 +5,10 @@
     for (const field of document.querySelectorAll("button.upload-container:not(.icon-mode)[aria-label]")) field.removeAttribute("aria-label");
     for (const button of document.querySelectorAll('[aria-label="common.upload"]')) // a key, which has no translation
       for (const name of ["aria-label", "title"]) button.setAttribute(name, "Add photos");
+    // What else the fields take, see arrivals.js.
+    for (const [field, more] of [["#gf-upload", ".heic,.heif"], ["#gf-video-upload", ".gif,.webp,.mkv,.avi"]])
+      for (const input of document.querySelectorAll(`${field} input[type=file]`))
+        if (!input.accept.includes(more)) input.accept = `${input.accept},${more}`;
     // A button within a button: the outer one does nothing.
     for (const button of document.querySelectorAll("button:not([role]):has(button)")) {
       button.setAttribute("role", "group");

@@ -62,7 +62,7 @@ def test_results_say_how_a_face_was_turned(predictor, astronaut):
     upright, turned = predictor([astronaut, astronaut.transpose(CLOCKWISE[180])])
     assert turned.faces[0].label == upright.faces[0].label == "happiness"
     assert turned.to_dict()["faces"][0]["turn"] == turned.to_dataframe().turn[0] == 180
-    assert turned.notes == ("faces stand turned by 180 degrees and were turned back",) and upright.notes == ()
+    assert turned.notes == ("1 face found upside down and turned upright",) and upright.notes == ()
 
 
 def test_an_empty_photo_has_no_face_at_any_turn(detector):

@@ -97,9 +97,66 @@ def test_a_video_goes_to_its_tab_and_replaces_the_last(page, astronaut, tmp_path
     assert selected(page) == "Video"
 
 
-def test_what_is_no_picture_and_text_in_a_field_are_left_alone(page, tmp_path):
+@pytest.mark.parametrize("place", ["#gf-header", "#gf-upload button.upload-container"])
+def test_what_is_no_picture_is_refused_in_place_until_something_else_comes(page, astronaut_file, tmp_path, place):
     file = tmp_path / "text.txt"
     file.write_text("text")
-    arrive(page, "drop", "#gf-header", file, type="text/plain")
+    arrive(page, "drop", place, file, type="text/plain")
+    words = page.get_by_role("alert").get_by_text("text.txt is no photo, no video and no ZIP of photos.")
+    words.wait_for()
     page.wait_for_timeout(500)
     assert page.url.startswith("http") and page.locator("#gf-example").is_visible()
+    assert page.locator(".toast-body").count() == 0
+    upload(page, file)
+    words.wait_for()
+    upload(page, astronaut_file)
+    page.locator("[data-panel='1']").wait_for()
+    assert words.is_hidden() and page.locator(".toast-body").count() == 0
+
+
+def test_two_videos_are_one_too_many(page, astronaut, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 2)
+    arrive(page, "drop", "#gf-header", clip, clip, type="video/mp4")
+    page.get_by_role("alert").get_by_text("One video at a time, please.").wait_for()
+    assert selected(page) == "Photo"
+
+
+def test_files_chosen_in_the_wrong_field_go_where_they_belong(page, astronaut, astronaut_file, two_faces, tmp_path):
+    page.locator("#gf-upload input[type=file]").evaluate("field => field.multiple = true")
+    page.locator("#gf-upload input[type=file]").set_input_files([str(astronaut_file), str(two_faces)])
+    page.locator("#gf-many-summary").filter(has_text="3 faces in 2 photos").wait_for()
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 2)
+    page.locator("#gf-files input[type=file]").set_input_files(str(clip))
+    page.wait_for_function("() => document.querySelector('#gf-video-upload video')?.videoWidth === 300")
+    page.locator("#gf-video-upload [aria-label=Clear]").click()
+    page.locator("#gf-video-upload input[type=file]").set_input_files(str(astronaut_file))
+    page.locator(".gf-found").get_by_text("1 face,").wait_for()
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_a_moving_picture_is_a_video_in_the_tab_for_those_only(page, astronaut, tmp_path):
+    frames = [astronaut.resize((200, 200)).rotate(turn) for turn in (0, 3, 6)]
+    frames[0].save(tmp_path / "waving.gif", save_all=True, append_images=frames[1:], duration=200)
+    open_tab(page, "Video")
+    page.locator("#gf-video-upload input[type=file]").set_input_files(str(tmp_path / "waving.gif"))
+    page.wait_for_function("() => document.querySelector('#gf-video-upload video')?.poster")
+    page.locator("#gf-video-start").click()
+    page.locator(".gf-person").wait_for()
+    assert page.locator(".toast-body").count() == 0
+    open_tab(page, "Photo")
+    upload(page, tmp_path / "waving.gif")
+    page.locator(".gf-found").get_by_text("1 face,").wait_for()
+
+
+def test_a_photo_whose_type_the_system_does_not_know_is_taken_by_its_name(page, astronaut, tmp_path):
+    file = tmp_path / "IMG_0001.HEIC"  # a JPEG by content, as its name does not matter to the server
+    astronaut.save(file, "JPEG")
+    arrive(page, "drop", "#gf-upload button.upload-container", file, type="")
+    page.locator(".gf-found").get_by_text("1 face,").wait_for()
+
+
+def test_what_is_pasted_into_a_field_for_text_stays_there(page, astronaut_file):
+    open_tab(page, "Video")
+    arrive(page, "paste", "#gf-smoothing input[type=number]", astronaut_file)
+    page.wait_for_timeout(500)
+    assert selected(page) == "Video" and page.locator("#gf-refused-words").is_hidden()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from grefel_hf.comparison import compare_balancing
+from grefel_hf.faces.photos import AS_A_VIDEO
 from grefel_hf.reliability import AccuracyMap, Reliability
 from grefel_hf.results import FacePrediction
 from space import sentences as wording
@@ -266,6 +267,8 @@ def test_faces_found():
 def test_photo_error_hides_the_path():
     message = "/tmp/gradio/ab/cat.jpg is empty: copy or download it again"
     assert wording.photo_error(message, "/tmp/gradio/ab/cat.jpg") == "This file is empty: copy or download it again."
+    video = f"/tmp/gradio/ab/cat.jpg is a video, not a photo: {AS_A_VIDEO}"
+    assert wording.photo_error(video, "/tmp/gradio/ab/cat.jpg").endswith("not a photo: choose it in the Video tab.")
 
 
 def test_runner_up_is_the_second_class():

@@ -16,6 +16,7 @@ from ...rendering import render
 PIECE_SIDE = 72  # pixels
 # Of the map's half side: how far anchors in use reach out, and where the others stand.
 REACH, RIM = 0.72, 0.95
+NAME = (0.24, 0.2)  # half the width that a name takes on the map, and how far down it reaches, marks included
 MOST_FACES = 12  # on one map
 
 
@@ -88,6 +89,7 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
     places, zoom = _spread(known.places, known.use)
     colours = dict(figures.coloured(face.labels))
     shown = [other for other in range(1, len(faces) + 1) if other == number or other <= MOST_FACES]
+    shown_at = zoom * np.array([faces[other - 1].anchor_place for other in shown])
     return {
         "sentence": wording.anchor_map_sentence(face),
         "faces": [
@@ -116,9 +118,10 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
             for rank, (label, anchor, _) in enumerate(order, start=1)
         ],
         "names": [
-            {"label": label, **_per_cent(places[index, int(row.argmax())])}
-            for index, (label, row) in enumerate(zip(face.labels, known.use))
+            {"label": label, "above": _hides_a_face(place, shown_at), **_per_cent(place)}
+            for label, row, own in zip(face.labels, known.use, places)
             if row.max() >= wording.USED_ANCHOR
+            for place in [own[row.argmax()]]
         ],
     }
 
@@ -131,6 +134,12 @@ def _spread(places: np.ndarray, use: np.ndarray) -> tuple[np.ndarray, float]:
     zoom = REACH / farthest if farthest > 0 else 1.0
     at_rim = RIM / np.maximum(radius, 1e-9)
     return places * np.minimum(zoom, np.where(used, zoom, at_rim))[..., None], zoom
+
+
+def _hides_a_face(place: np.ndarray, faces: np.ndarray) -> bool:
+    """Whether an anchor's name, written below its place, would meet the mark of one of the faces (M, 2)."""
+    across, down = np.abs(faces[:, 0] - place[0]), place[1] - faces[:, 1]
+    return bool(((across < NAME[0]) & (down > 0) & (down < NAME[1])).any())
 
 
 def _per_cent(place: np.ndarray) -> dict[str, float]:

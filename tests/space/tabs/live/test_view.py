@@ -23,7 +23,7 @@ def test_every_face_has_a_box_over_the_picture_and_the_first_its_figures():
 
 def test_a_frame_without_a_face_keeps_the_timeline():
     html = frame_view(LABELS, (100, 100), {}, SEEN, -20.0, 4.0)
-    assert "No face in the picture" in html and "gf-timeline" in html and 'data-boxes="[]"' in html
+    assert "No face in the last picture" in html and "gf-timeline" in html and 'data-boxes="[]"' in html
     assert "4.0 frames a second are analysed" in html
     assert_well_formed(html)
 

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from grefel_hf.occlusion import THIRDS, Occlusion
+from space.figures import crop
 from space.rendering import render
 from space.tabs.photo.handlers import PhotoHandlers
-from space.tabs.photo.reasons import RIM, anchor_map, covered_view, requested_crop
+from space.tabs.photo.reasons import RIM, _hides_a_face, anchor_map, covered_view, requested_crop
 from space.tabs.photo.view import faces_view
 from tests.helpers.face_examples import LABELS, anchors_near, distribution, explanation, face, photo
 from tests.helpers.html import assert_well_formed
@@ -52,6 +53,14 @@ def test_the_page_covers_a_face_that_it_shows(predictor, astronaut):
     assert "<b>" not in handlers.cover({"asked": "<b>"})
 
 
+def test_the_face_that_is_covered_is_the_one_that_was_answered(predictor, astronaut):
+    """The crop goes to the page and comes back; encoded with losses its answer was another by a point."""
+    answered = predictor(astronaut).faces[0]
+    returned, landmarks = requested_crop({"crop": crop(answered).picture, "landmarks": None})
+    assert np.array_equal(np.asarray(returned), np.asarray(answered.crop))
+    assert predictor.occlusions(returned, landmarks)[0].scores[0] == pytest.approx(answered.score, abs=1e-6)
+
+
 def test_the_face_lies_near_its_anchors_and_the_nearest_come_first():
     shown = anchor_map([LIKE_FEAR], 1)
     assert [anchor["name"] for anchor in shown["anchors"][:3]] == ["fear 1", "fear 2", "fear 0"]
@@ -63,6 +72,18 @@ def test_the_face_lies_near_its_anchors_and_the_nearest_come_first():
     assert "Hardly any of 100 measured faces was near it." in shown["anchors"][1]["words"]
     assert [name["label"] for name in shown["names"]] == list(LABELS)
     assert "8 of 24 anchors" in shown["sentence"] and "90 in 100" in shown["sentence"]
+
+
+def test_a_name_gives_way_to_the_mark_of_a_face_below_its_anchor():
+    shown = anchor_map([LIKE_FEAR], 1)
+    nearest = next(name for name in shown["names"] if name["label"] == "fear")
+    mine = shown["faces"][0]
+    below = 0 < mine["top"] - nearest["top"] < 10 and abs(mine["left"] - nearest["left"]) < 12
+    assert nearest["above"] == below
+    places = np.array([[0.0, 0.5]])
+    assert [_hides_a_face(np.array(place), places) for place in ([0, 0.6], [0, 0.4], [0.5, 0.6], [0, 0.8])] == [
+        True, False, False, False,
+    ]  # fmt: skip
 
 
 def test_anchors_outside_of_the_used_ones_stay_within_the_rim():
