@@ -31,6 +31,8 @@ from grefel_hf.results import ANSWERS
 TRAIN = Path(__file__).parent / "train.py"
 NO_ANCHORS = ("--model.use_anchors", "false", "--model.geometric_loss_weight", "0")
 NO_ATTENTION = ("--model.use_attentive_correction", "false")
+# Without balancing the primary distribution is the answer: a second loss would weigh the answer more than elsewhere.
+ONE_LOSS = ("--model.primary_loss_weight", "0")
 LOSS_NAMES = ("classification", "anchor", "center")
 NOISE = ("--label_noise", "0.2")
 
@@ -54,7 +56,7 @@ def loss_flags(*kept: str) -> tuple[str, ...]:
 
 
 BALANCING = (
-    Arm("without", "Without reliability balancing", (*NO_ANCHORS, *NO_ATTENTION)),
+    Arm("without", "Without reliability balancing", (*NO_ANCHORS, *NO_ATTENTION, *ONE_LOSS)),
     Arm("anchors", "Only anchors", NO_ATTENTION),
     Arm("attention", "Only attentive correction", NO_ANCHORS),
     Arm("both", "Both"),

@@ -1,5 +1,6 @@
 """Why an answer is what it is, on demand or drawn: covered parts of a face, and its place among the anchors."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ...rendering import render
 PIECE_SIDE = 72  # pixels
 # Of the map's half side: how far anchors in use reach out, and where the others stand.
 REACH, RIM = 0.72, 0.95
+MARK = 0.15  # side of a face's mark on a map of a phone's width
 NAME = (0.24, 0.2)  # half the width that a name takes on the map, and how far down it reaches, marks included
 MOST_FACES = 12  # on one map
 
@@ -89,7 +91,8 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
     places, zoom = _spread(known.places, known.use)
     colours = dict(figures.coloured(face.labels))
     shown = [other for other in range(1, len(faces) + 1) if other == number or other <= MOST_FACES]
-    shown_at = zoom * np.array([faces[other - 1].anchor_place for other in shown])
+    shown.sort(key=lambda other: (other != number, other))  # the chosen one is where it is, others give way
+    marks = _apart([zoom * faces[other - 1].anchor_place for other in shown])
     return {
         "sentence": wording.anchor_map_sentence(face),
         "faces": [
@@ -102,9 +105,9 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
                     [round(value, 2) for value in _per_cent(places[face.labels.index(label), anchor]).values()]
                     for label, anchor, _ in faces[other - 1].nearest_anchors(wording.NEAREST_ANCHORS)
                 ],
-                **_per_cent(zoom * faces[other - 1].anchor_place),
+                **_per_cent(mark),
             }
-            for other in shown
+            for other, mark in zip(shown, marks)
         ],
         "anchors": [
             {
@@ -118,7 +121,7 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
             for rank, (label, anchor, _) in enumerate(order, start=1)
         ],
         "names": [
-            {"label": label, "above": _hides_a_face(place, shown_at), **_per_cent(place)}
+            {"label": label, "above": _hides_a_face(place, np.array(marks)), **_per_cent(place)}
             for label, row, own in zip(face.labels, known.use, places)
             if row.max() >= wording.USED_ANCHOR
             for place in [own[row.argmax()]]
@@ -134,6 +137,20 @@ def _spread(places: np.ndarray, use: np.ndarray) -> tuple[np.ndarray, float]:
     zoom = REACH / farthest if farthest > 0 else 1.0
     at_rim = RIM / np.maximum(radius, 1e-9)
     return places * np.minimum(zoom, np.where(used, zoom, at_rim))[..., None], zoom
+
+
+def _apart(places: list[np.ndarray]) -> list[np.ndarray]:
+    """Places of faces, each moved as little as it takes for its mark to cover none of those before."""
+    marks: list[np.ndarray] = []
+    for place in places:
+        free = (
+            place + MARK * np.array(step)
+            for ring in range(len(places) + 1)
+            for step in itertools.product(range(-ring, ring + 1), repeat=2)
+            if max(map(abs, step)) == ring
+        )
+        marks.append(next(mark for mark in free if all(np.abs(mark - other).max() >= 0.99 * MARK for other in marks)))
+    return marks
 
 
 def _hides_a_face(place: np.ndarray, faces: np.ndarray) -> bool:

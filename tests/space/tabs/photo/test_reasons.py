@@ -94,8 +94,8 @@ def test_anchors_outside_of_the_used_ones_stay_within_the_rim():
 def test_faces_of_a_photo_are_on_one_map():
     other = face(distribution(anger=0.9), anchors_near(anger=0.9), explanation=explanation())
     shown = anchor_map([LIKE_FEAR, other], 2)
-    assert [(entry["number"], entry["chosen"]) for entry in shown["faces"]] == [(1, False), (2, True)]
-    beside = shown["faces"][0]
+    assert [(entry["number"], entry["chosen"]) for entry in shown["faces"]] == [(2, True), (1, False)]
+    beside = shown["faces"][1]
     assert beside["words"].startswith("Face 1, fear. Nearest: fear\u00a01 (45.0\u00a0%)")
     anchors = {anchor["name"]: anchor for anchor in shown["anchors"]}
     for place, name in zip(beside["nearest"], ("fear 1", "fear 2", "fear 0")):
@@ -103,6 +103,15 @@ def test_faces_of_a_photo_are_on_one_map():
     html = render("photo/anchor_map", map=shown)
     assert html.count("aria-pressed") == 24 + 1 and html.count('tabindex="0"') == 1
     assert_well_formed(html)
+
+
+def test_marks_of_faces_that_are_alike_do_not_cover_each_other():
+    """Of one person's two faces only the later could be clicked."""
+    shown = anchor_map([LIKE_FEAR] * 5, 3)["faces"]
+    assert shown[0]["number"] == 3 and shown[0]["left"] == anchor_map([LIKE_FEAR], 1)["faces"][0]["left"]
+    for index, face_mark in enumerate(shown):
+        for other in shown[:index]:
+            assert max(abs(face_mark[side] - other[side]) for side in ("left", "top")) > 7  # 24 of 326 pixels
 
 
 def test_without_an_explanation_the_page_has_neither_map_nor_comparison():
