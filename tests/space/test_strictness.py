@@ -2,7 +2,7 @@
 
 import json
 
-from tests.helpers.page_driver import NO_BROWSER, open_tab, start_camera, stop_camera, upload
+from tests.helpers.page_driver import NO_BROWSER, ROOT, open_tab, start_camera, stop_camera, upload
 
 pytestmark = NO_BROWSER
 
@@ -44,6 +44,14 @@ def test_words_give_way_in_all_tabs_and_come_back(page, two_faces):
     summary.filter(has_text=f"2 {words[0]}").wait_for()
     open_tab(page, "Photo")
     assert page.locator(".gf-box i").all_inner_texts() == words
+
+
+def test_photos_that_come_afterwards_are_counted_as_asked(page):
+    ask(page, 90)
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(ROOT / "space/examples/near_tie.jpg")])
+    page.locator("#gf-many-summary").filter(has_text="1 face in 1 photo:").wait_for()
+    assert "1 cannot tell" in page.locator("#gf-many-summary").inner_text()
 
 
 def test_what_it_costs_is_said_and_nothing_is_asked_of_the_server(page):

@@ -5,16 +5,18 @@ const all = (selector) => [...element.querySelectorAll(selector)];
 const mend = () => {
   const cards = all(".gf-many-photo"), summary = element.querySelector("#gf-many-summary");
   if (!summary) return; // some are missing still
+  withholdAnswers(); // before they are counted
   const counts = new Map();
   for (const face of all("[data-answer]")) {
-    const [swatch, word] = face.childNodes, known = counts.get(word.textContent.trim()) ?? { count: 0, swatch };
+    const [swatch, word] = face.childNodes, known = counts.get(word.textContent.trim()) ?? { count: 0, swatch: swatch.cloneNode() };
+    if (face.querySelector("[data-withheld]")) known.swatch.style.setProperty("--class", "#8a8f98");
     counts.set(word.textContent.trim(), { ...known, count: known.count + 1 });
   }
   const unsure = all("[data-unsure]").length, faces = all("[data-answer]").length;
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const add = (text, swatch) => {
     const part = document.createElement("span");
-    part.append(...(swatch ? [swatch.cloneNode()] : []), text);
+    part.append(...(swatch ? [swatch] : []), text);
     summary.append(part);
   };
   summary.replaceChildren();
