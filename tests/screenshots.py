@@ -116,6 +116,9 @@ def photo_feature(page, files: dict[str, Path], shoot) -> None:
     driver.upload(page, files["broken"])
     page.locator(".gf-problem").wait_for()
     shoot("photo-broken", full_page=False)
+    driver.upload(page, driver.ROOT / "README.md")
+    page.locator("#gf-refused-words").wait_for()
+    shoot("photo-refused", full_page=False)
 
 
 def explain(page) -> None:
