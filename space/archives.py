@@ -39,6 +39,8 @@ def uploaded_photos(paths: list[str]) -> list[UploadedPhoto]:
             inside = list(_unpacked(path, MAX_PHOTOS - len(photos), room))
             room -= sum(Path(photo.path).stat().st_size for photo in inside)
             photos += inside
+        elif Path(path).suffix.lower() == ".zip":
+            raise _damaged(Path(path).name)
         else:
             photos.append(UploadedPhoto(path, Path(path).name, path))
         if len(photos) > MAX_PHOTOS:
@@ -91,7 +93,11 @@ def _unpacked(path: str, most: int, room: int) -> Iterator[UploadedPhoto]:
     except Refusal:
         raise
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
-        raise refuse(f"{name} cannot be unpacked: it is damaged, encrypted or unusual.", "Zip file not read") from None
+        raise _damaged(name) from None
+
+
+def _damaged(name: str) -> Refusal:
+    return refuse(f"{name} cannot be unpacked: it is damaged, encrypted or unusual.", "Zip file not read")
 
 
 def _is_photo(member: zipfile.ZipInfo, suffixes: set[str]) -> bool:

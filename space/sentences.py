@@ -11,6 +11,7 @@ from grefel_hf.occlusion import Occlusion
 from grefel_hf.plurals import counted
 from grefel_hf.reliability import CANNOT_TELL, SET_LEVEL
 from grefel_hf.results import DISTRIBUTIONS, FacePrediction, PhotoPrediction, could_be, right_in_100
+from grefel_hf.video.decoder import AS_A_PHOTO
 
 from .limits import MAX_FACES
 from .measured import Coverage
@@ -195,11 +196,6 @@ def strictness_sentence(coverage: tuple[float, float] | None) -> str:
     return f"{percent(share)} of the validation faces would be answered, {percent(accuracy)} of them rightly."
 
 
-def face_name(face: FacePrediction, number: int) -> str:
-    """A face's number and answer."""
-    return f"Face {number}: {answer_word(face)}, {certainty_line(face)}"
-
-
 def attention_sentence(face: FacePrediction) -> str | None:
     """Where the model looked more than on the average face, and where less; None where that was not measured."""
     difference = face.attention_difference
@@ -364,7 +360,8 @@ def notes(photo: PhotoPrediction) -> str:
 def photo_error(message: str, path: str) -> str:
     """The library's message for an unreadable photo as one sentence, without the server's path."""
     sentence = message.replace(path, "this file").replace(RAISE_THE_LIMIT, "").strip().rstrip(".")
-    sentence = sentence.replace(AS_A_VIDEO, "choose it in the Video tab")
+    for words, tab in ((AS_A_VIDEO, "Video"), (AS_A_PHOTO, "Photo")):
+        sentence = sentence.replace(words, f"choose it in the {tab} tab")
     return f"{_capitalised(sentence)}."
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..media import file_kind
 
+AS_A_PHOTO = "analyse it as a photo"
 # Containers of one file. Playlists, which FFmpeg would recognise under any name, may name other files and servers.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
 # A video that ends so many seconds, and this share, before its header says has lost its tail.
@@ -68,7 +69,7 @@ class VideoDecoder:
         except OSError as error:
             raise VideoError(f"{self.path} cannot be opened: {error.strerror}") from error
         if kind == "photo":  # FFmpeg takes some for videos of one frame
-            raise VideoError(f"{self.path} is a photo, not a video: pass a video")
+            raise VideoError(f"{self.path} is a photo, not a video: {AS_A_PHOTO}")
         if kind == "moving picture":
             self._open_moving_picture()
         else:

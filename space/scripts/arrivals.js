@@ -31,9 +31,12 @@
 
   const isPhoto = (file) => file.type.startsWith("image/");
   const isVideo = (file) => file.type.startsWith("video/");
-  const isForMany = (file) => !file.name.startsWith(".") && (isPhoto(file) || file.name.toLowerCase().endsWith(".zip"));
+  const isForMany = (file) => isPhoto(file) || file.name.toLowerCase().endsWith(".zip");
   const FITS = { photo: isPhoto, many: isForMany, video: isVideo };
-  const fits = (kind, files) => files.every(FITS[kind]) && (kind === "many" || files.length === 1);
+  const refused = () => document.querySelector("#gf-refused-words");
+  const hasSize = (file) => file.size > 0 && file.size <= Number(refused().dataset.megabytes) * 1e6;
+  const fits = (kind, files) =>
+    files.every((file) => FITS[kind](file) && hasSize(file)) && (kind === "many" || files.length === 1);
   const kindOf = (files) => {
     const kinds = selected() === "many" ? ["many", "video"] : ["photo", "video", "many"];
     return files.length ? kinds.find((kind) => fits(kind, files)) : null;
@@ -43,21 +46,28 @@
   const TYPES = { heic: "image/heic", heif: "image/heif", mkv: "video/x-matroska", avi: "video/x-msvideo" };
   const moves = async (file) =>
     file.type === "image/gif" || (file.type === "image/webp" && (await file.slice(0, 64).text()).includes("ANIM"));
+  const sniffed = async (file) => ((await file.slice(4, 8).text()) === "ftyp" ? "video/mp4" : "image/jpeg"); // the server looks closely
   const typed = async (file) => {
-    let type = file.type || TYPES[file.name.split(".").at(-1).toLowerCase()];
+    const [, ending] = /.\.([^.]+)$/.exec(file.name) ?? [];
+    let type = file.type || (ending ? TYPES[ending.toLowerCase()] : await sniffed(file));
     if (selected() === "video" && (await moves(file))) type = file.type.replace("image/", "video/");
     return !type || type === file.type ? file : new File([file], file.name, { type });
   };
 
   // What cannot be taken is said in place, until something else comes.
   const refuse = (files) => {
-    const place = document.querySelector("#gf-refused-words");
+    const place = refused();
     if (!place) return;
+    const { megabytes } = place.dataset, size = (file) => Math.ceil(file.size / 1e6);
+    const large = files.find((file) => size(file) > megabytes), empty = files.find((file) => !file.size);
+    const other = files.find((file) => !isForMany(file) && !(isVideo(file) && files.length === 1));
     place.hidden = !files.length;
     place.textContent =
+      large ? `${large.name} has ${size(large)} MB, the limit is ${megabytes} MB.` :
+      empty ? `${empty.name} is empty: copy or download it again.` :
       files.length > 1 && files.every(isVideo) ? "One video at a time, please." :
-      files.length > 1 ? "These files are not all photos: choose photos, a ZIP of photos, or one video." :
-      files.length ? `${files[0].name} is no photo, no video and no ZIP of photos.` : "";
+      other ? `${other.name} is ${files.length > 1 ? "no photo" : "no photo, no video"} and no ZIP of photos.` : "";
+    if (files.length > 1) place.textContent += " Nothing was taken.";
     if (files.length) place.scrollIntoView({ block: "nearest" });
   };
 
@@ -67,10 +77,12 @@
     refuse(kind ? [] : files);
     if (!kind) return;
     if (selected() !== kind) button(kind).click();
-    const field = await appears(FIELDS[kind]);
     if (kind !== "photo") {
-      field.querySelector('[aria-label="Clear"]')?.click();
-      await new Promise((done) => setTimeout(done, 300)); // the framework makes the field anew
+      const [waiting, clear] = ["button.upload-container:not(.icon-mode)", '[aria-label="Clear"]'].map((part) => `${FIELDS[kind]} ${part}`);
+      await appears(`${waiting}, ${clear}`); // what is being uploaded is there first
+      document.querySelector(clear)?.click();
+      await appears(waiting); // the framework makes the field anew
+      await new Promise((done) => setTimeout(done, 300));
     }
     const input = await appears(`${FIELDS[kind]} input[type="file"]`), all = new DataTransfer();
     if (!input) return; // the camera is in its place
@@ -81,7 +93,7 @@
 
   // Of a folder its photos, those in folders below included.
   const takeFolder = (files) => {
-    const photos = files.filter(isForMany);
+    const photos = files.filter((file) => isForMany(file) && !file.name.startsWith("."));
     if (photos.length) take(photos, "many");
   };
   const within = async (entry) => {

@@ -11,9 +11,10 @@
     find("#gf-loading [role=status]").textContent = words;
     picture.onload = () => picture.parentElement.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
     picture.src = source;
-    // On a narrow screen what comes fills it.
-    if (window.innerWidth <= 1020) find("#gf-layout").scrollIntoView({ block: "start" });
+    fillScreen();
   };
+  // On a narrow screen photo and answer are what one sees.
+  window.fillScreen = () => window.innerWidth <= 1020 && find("#gf-layout").scrollIntoView({ block: "start" });
 
   // What a tab's events call: `source` is a picture's address. What the visitor chose is there already.
   window.startLoading = (source) => {

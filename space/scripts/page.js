@@ -59,6 +59,7 @@
   window.focusAnswer = () => {
     if (!isAnswered()) return; // what is hidden takes no focus
     focusOn("#gf-faces h2[tabindex]");
+    fillScreen(); // of many photos one was opened
     // On a narrow screen the photo above has the answer, but not what was wrong.
     requestAnimationFrame(() => document.querySelector("#gf-faces .gf-problem")?.scrollIntoView({ block: "nearest" }));
   };

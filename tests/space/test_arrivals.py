@@ -1,6 +1,8 @@
 """How one comes to a result: a link to a tab, a file that is pasted or dropped anywhere."""
 
 import base64
+import mimetypes
+import zipfile
 
 import pytest
 
@@ -24,8 +26,10 @@ ARRIVE = """
 """
 
 
-def arrive(page, kind: str, selector: str, *files, type: str = "image/png") -> None:
-    content = [[file.name, type, base64.b64encode(file.read_bytes()).decode()] for file in files]
+def arrive(page, kind: str, selector: str, *files, type: str | None = None) -> None:
+    """Let files arrive, of the types of their names unless one is given."""
+    types = [mimetypes.guess_type(file.name)[0] or "" if type is None else type for file in files]
+    content = [[file.name, named, base64.b64encode(file.read_bytes()).decode()] for file, named in zip(files, types)]
     page.evaluate(ARRIVE, [kind, selector, content])
 
 
@@ -90,7 +94,7 @@ def test_a_video_goes_to_its_tab_and_replaces_the_last(page, astronaut, tmp_path
         write_clip(tmp_path / f"{width}.mp4", [scene(astronaut, 20, size=(width, 120))] * 5) for width in (300, 400)
     ]
     for clip, width in zip(clips, (300, 400)):
-        arrive(page, "drop", "#gf-header", clip, type="video/mp4")
+        arrive(page, "drop", "#gf-header", clip)
         page.wait_for_function(
             "width => document.querySelector('#gf-video-upload video')?.videoWidth === width", arg=width
         )
@@ -101,7 +105,7 @@ def test_a_video_goes_to_its_tab_and_replaces_the_last(page, astronaut, tmp_path
 def test_what_is_no_picture_is_refused_in_place_until_something_else_comes(page, astronaut_file, tmp_path, place):
     file = tmp_path / "text.txt"
     file.write_text("text")
-    arrive(page, "drop", place, file, type="text/plain")
+    arrive(page, "drop", place, file)
     words = page.get_by_role("alert").get_by_text("text.txt is no photo, no video and no ZIP of photos.")
     words.wait_for()
     page.wait_for_timeout(500)
@@ -114,9 +118,64 @@ def test_what_is_no_picture_is_refused_in_place_until_something_else_comes(page,
     assert words.is_hidden() and page.locator(".toast-body").count() == 0
 
 
+def test_a_large_file_and_an_empty_one_are_refused_in_place(page, astronaut_file, tmp_path):
+    large, empty = tmp_path / "large.jpg", tmp_path / "empty.jpg"
+    with large.open("wb") as file:
+        file.truncate(65_000_000)
+    empty.touch()
+    alert = page.get_by_role("alert")
+    upload(page, large)
+    alert.get_by_text("large.jpg has 65 MB, the limit is 64 MB.").wait_for()
+    upload(page, empty)
+    alert.get_by_text("empty.jpg is empty").wait_for()
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files([str(astronaut_file), str(large)])
+    alert.get_by_text("large.jpg has 65 MB, the limit is 64 MB. Nothing was taken.").wait_for()
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_of_files_that_are_not_all_photos_the_other_one_is_named(page, astronaut_file, tmp_path):
+    (tmp_path / "notes.txt").write_text("text")
+    arrive(page, "drop", "#gf-header", astronaut_file, tmp_path / "notes.txt")
+    page.get_by_role("alert").get_by_text("notes.txt is no photo and no ZIP of photos. Nothing was taken.").wait_for()
+
+
+def test_what_comes_while_a_set_is_under_way_takes_its_place(page, astronaut_file, two_faces):
+    open_tab(page, "Many photos")
+    held = []
+    page.route("**/upload?*", lambda route: held.append(route))
+    page.locator("#gf-files input[type=file]").set_input_files([str(astronaut_file)] * 4)
+    page.wait_for_timeout(300)
+    arrive(page, "drop", "#gf-header", two_faces)  # while it is uploaded
+    page.wait_for_timeout(300)
+    for route in held:
+        route.continue_()
+    page.unroute("**/upload?*")
+    summary = page.locator("#gf-many-summary")
+    summary.filter(has_text="2 faces in 1 photo").wait_for()
+    page.locator('#gf-files [aria-label="Clear"]').click()
+    page.locator("#gf-files input[type=file]").set_input_files([str(astronaut_file)] * 8)
+    page.locator("#gf-many-view progress").wait_for()
+    arrive(page, "drop", "#gf-header", two_faces)  # while it is analysed
+    summary.filter(has_text="2 faces in 1 photo").wait_for()
+
+
+def test_a_zip_without_photos_is_told_and_has_nothing_to_download(page, tmp_path):
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("notes.txt", "text")
+    (tmp_path / "bad.zip").write_text("text")
+    open_tab(page, "Many photos")
+    page.locator("#gf-files input[type=file]").set_input_files(str(tmp_path / "notes.zip"))
+    page.locator("#gf-many-summary").filter(has_text="There is no photo to analyse in these files.").wait_for()
+    assert page.locator(".gf-take:visible, #gf-many-order:visible").count() == 0
+    page.locator('#gf-files [aria-label="Clear"]').click()
+    page.locator("#gf-files input[type=file]").set_input_files(str(tmp_path / "bad.zip"))
+    page.locator("#gf-many-view .gf-problem").get_by_text("bad.zip cannot be unpacked").wait_for()
+
+
 def test_two_videos_are_one_too_many(page, astronaut, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 20, size=(300, 120))] * 2)
-    arrive(page, "drop", "#gf-header", clip, clip, type="video/mp4")
+    arrive(page, "drop", "#gf-header", clip, clip)
     page.get_by_role("alert").get_by_text("One video at a time, please.").wait_for()
     assert selected(page) == "Photo"
 
@@ -148,10 +207,13 @@ def test_a_moving_picture_is_a_video_in_the_tab_for_those_only(page, astronaut, 
     page.locator(".gf-found").get_by_text("1 face,").wait_for()
 
 
-def test_a_photo_whose_type_the_system_does_not_know_is_taken_by_its_name(page, astronaut, tmp_path):
+def test_a_photo_whose_type_the_system_does_not_know_is_taken_by_its_name_or_content(page, astronaut, tmp_path):
     file = tmp_path / "IMG_0001.HEIC"  # a JPEG by content, as its name does not matter to the server
     astronaut.save(file, "JPEG")
     arrive(page, "drop", "#gf-upload button.upload-container", file, type="")
+    page.locator(".gf-found").get_by_text("1 face,").wait_for()
+    page.locator("#gf-another").click()
+    arrive(page, "drop", "#gf-header", file.rename(tmp_path / "without_ending"), type="")
     page.locator(".gf-found").get_by_text("1 face,").wait_for()
 
 

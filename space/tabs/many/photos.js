@@ -12,7 +12,7 @@ const mend = () => {
     if (face.querySelector("[data-withheld]")) known.swatch.style.setProperty("--class", "#8a8f98");
     counts.set(word.textContent.trim(), { ...known, count: known.count + 1 });
   }
-  const unsure = all("[data-unsure]").length, faces = all("[data-answer]").length;
+  const unsure = all("[data-unsure]:not(:has([data-withheld]))").length, faces = all("[data-answer]").length;
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const add = (text, swatch) => {
     const part = document.createElement("span");
@@ -20,9 +20,10 @@ const mend = () => {
     summary.append(part);
   };
   summary.replaceChildren();
-  add(`${counted(faces, "face")} in ${counted(cards.length, "photo")}:`);
+  add(cards.length ? `${counted(faces, "face")} in ${counted(cards.length, "photo")}${faces ? ":" : ""}` : "There is no photo to analyse in these files.");
+  for (const part of element.querySelectorAll(".gf-take, .gf-many-head label")) part.hidden = !cards.length;
   for (const [word, { count, swatch }] of [...counts].sort((a, b) => b[1].count - a[1].count)) add(`${count} ${word}`, swatch);
-  if (unsure) add(`(${unsure} of them unsure)`);
+  if (unsure) add(`(${unsure} unsure)`);
   cards.sort((a, b) => a.dataset.number - b.dataset.number);
   const link = (ending, type, text) => {
     element.querySelector(`[download$=".${ending}"]`).href = `data:${type};charset=utf-8,${encodeURIComponent(text)}`;
@@ -34,13 +35,16 @@ const mend = () => {
 
 const order = (key) => {
   const number = (card) => Number(card.dataset.number);
-  const compare = (a, b) => (key === "word" ? a.dataset.word.localeCompare(b.dataset.word) : a.dataset[key] - b.dataset[key]);
+  const word = (card) => card.querySelector("[data-answer]")?.childNodes[1].textContent ?? "~"; // without a face: last
+  const compare = (a, b) => (key === "word" ? word(a).localeCompare(word(b)) : a.dataset[key] - b.dataset[key]);
   element.querySelector(".gf-many").append(...all(".gf-many-photo").sort((a, b) => compare(a, b) || number(a) - number(b)));
 };
 
 element.addEventListener("click", (event) => {
   const card = event.target.closest(".gf-many-photo");
-  if (card) trigger("click", { path: card.querySelector("[data-photo]").dataset.photo });
+  if (!card) return;
+  for (const other of all(".gf-many-photo")) other.toggleAttribute("data-opened", other === card);
+  trigger("click", { path: card.querySelector("[data-photo]").dataset.photo });
 });
 element.addEventListener("change", (event) => event.target.id === "gf-many-order" && order(event.target.value));
 window.keepPhotos = (files) => {

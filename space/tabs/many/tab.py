@@ -46,7 +46,7 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
     def open_photo(event: gr.EventData) -> list[Any]:
         return [gr.Tabs(selected="photo"), *photo_tab.shown(uploaded_file(event._data), one_of_many=True)]
 
-    shown = files.upload(show, files, view, show_progress="hidden", **PRIVATE, **MODEL)
+    shown = files.upload(show, files, view, trigger_mode="multiple", show_progress="hidden", **PRIVATE, **MODEL)
     shown.failure(empty, None, view, queue=False, show_progress="hidden", **PRIVATE)
     files.clear(empty, None, view, queue=False, show_progress="hidden", cancels=shown, **PRIVATE)
     # Afterwards, not at once: photos that were under way would come after it.
@@ -57,4 +57,7 @@ def many_tab(handlers: ManyPhotosHandlers, tabs: gr.Tabs, photo_tab: PhotoTab) -
     files.delete(None, files, None, js="(files) => keepPhotos(files)")
     opened = view.click(open_photo, None, [tabs, *photo_tab.parts], show_progress_on=view, **PRIVATE, **MODEL)
     photo_tab.focus_after(opened)
-    photo_tab.back.click(lambda: gr.Tabs(selected="many"), None, tabs, queue=False, show_progress="hidden", **PRIVATE)
+    back = photo_tab.back.click(
+        lambda: gr.Tabs(selected="many"), None, tabs, queue=False, show_progress="hidden", **PRIVATE
+    )
+    back.then(None, js="() => focusOn('.gf-many-photo[data-opened] button')")

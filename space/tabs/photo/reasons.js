@@ -7,7 +7,7 @@ const cover = (button) => {
   const place = button.closest(".gf-cover"), { landmarks } = place.dataset;
   const crop = place.closest(".gf-looked").querySelector(".gf-layers img").src;
   place.dataset.asked = String(++asked);
-  button.disabled = true;
+  button.setAttribute("aria-disabled", "true"); // disabled, it would lose the focus
   place.querySelector("[role=status]").textContent = "Covering one part after the other …";
   trigger("submit", { crop, landmarks: landmarks ? JSON.parse(landmarks) : null, asked });
 };
@@ -32,7 +32,7 @@ const compare = (face) => {
 document.addEventListener("click", (event) => {
   const find = (selector) => event.target.closest?.(selector);
   const button = find(".gf-cover button"), anchor = find(".gf-anchor"), face = find("button.gf-anchor-face");
-  if (button) cover(button);
+  if (button && button.ariaDisabled !== "true") cover(button);
   if (anchor) read(anchor);
   if (face) compare(face);
 });
@@ -54,6 +54,6 @@ new MutationObserver(() => {
   const place = answer && document.querySelector(`.gf-cover[data-asked="${answer.dataset.asked}"]`);
   if (!place) return;
   place.querySelector("[role=status]").innerHTML = answer.innerHTML;
-  place.querySelector("button").disabled = false;
+  place.querySelector("button").removeAttribute("aria-disabled");
   delete place.dataset.asked;
 }).observe(answers, { childList: true, subtree: true });

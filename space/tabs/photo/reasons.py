@@ -92,15 +92,15 @@ def anchor_map(faces: list[FacePrediction], number: int) -> dict[str, Any] | Non
     colours = dict(figures.coloured(face.labels))
     shown = [other for other in range(1, len(faces) + 1) if other == number or other <= MOST_FACES]
     shown.sort(key=lambda other: (other != number, other))  # the chosen one is where it is, others give way
-    marks = _apart([zoom * faces[other - 1].anchor_place for other in shown])
+    used = places[known.use >= wording.USED_ANCHOR]
+    marks = _apart([zoom * faces[other - 1].anchor_place for other in shown], used)
     return {
         "sentence": wording.anchor_map_sentence(face),
         "faces": [
             {
                 "number": other,
                 "chosen": other == number,
-                "words": f"Face {other}, {wording.answer_word(faces[other - 1])}. "
-                + wording.nearest_anchors_sentence(faces[other - 1]),
+                "words": f"Face {other}. {wording.nearest_anchors_sentence(faces[other - 1])}",
                 "nearest": [
                     [round(value, 2) for value in _per_cent(places[face.labels.index(label), anchor]).values()]
                     for label, anchor, _ in faces[other - 1].nearest_anchors(wording.NEAREST_ANCHORS)
@@ -139,17 +139,21 @@ def _spread(places: np.ndarray, use: np.ndarray) -> tuple[np.ndarray, float]:
     return places * np.minimum(zoom, np.where(used, zoom, at_rim))[..., None], zoom
 
 
-def _apart(places: list[np.ndarray]) -> list[np.ndarray]:
-    """Places of faces, each moved as little as it takes for its mark to cover none of those before."""
-    marks: list[np.ndarray] = []
-    for place in places:
+def _apart(places: list[np.ndarray], anchors: np.ndarray) -> list[np.ndarray]:
+    """
+    Places of faces: the first as it is, each other moved as little as it takes to cover no mark before it and none of
+    these anchors (U, 2).
+    """
+    marks = [places[0]]
+    for place in places[1:]:
+        taken = [*marks, *anchors]
         free = (
             place + MARK * np.array(step)
-            for ring in range(len(places) + 1)
+            for ring in range(len(taken) + 1)
             for step in itertools.product(range(-ring, ring + 1), repeat=2)
             if max(map(abs, step)) == ring
         )
-        marks.append(next(mark for mark in free if all(np.abs(mark - other).max() >= 0.99 * MARK for other in marks)))
+        marks.append(next(mark for mark in free if all(np.abs(mark - other).max() >= 0.99 * MARK for other in taken)))
     return marks
 
 

@@ -62,7 +62,7 @@ class PhotoTab:
         at_once = {"outputs": self.parts, "queue": False, "show_progress": "hidden", **PRIVATE}
         uploaded = self.photo.input(self._show_upload, self.photo, js=LOADING, trigger_mode="multiple", **events)
         uploaded.failure(self.emptied, None, **at_once)
-        chosen = examples.click(self._show_example, None, **events)
+        chosen = examples.click(self._show_example, None, trigger_mode="multiple", **events)
         for event in (uploaded, chosen):
             self.focus_after(event)
             event.failure(None, js="() => isAnswered()")

@@ -62,7 +62,6 @@ def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[st
         "number": number,
         "word": wording.answer_word(face),
         "right": right_in_100(face),
-        "name": wording.face_name(face, number),
         "colour": figures.answer_colour(face),
         "picture": jpeg_uri(face.crop, STRIP_SIDE),
         "tag": f"{'gf-inside ' if top < NEAR_TOP else ''}{'gf-leftwards' if left > NEAR_RIGHT else ''}".strip(),
