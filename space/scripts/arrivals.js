@@ -80,8 +80,10 @@
     if (kind !== "photo") {
       const [waiting, clear] = ["button.upload-container:not(.icon-mode)", '[aria-label="Clear"]'].map((part) => `${FIELDS[kind]} ${part}`);
       await appears(`${waiting}, ${clear}`); // what is being uploaded is there first
-      document.querySelector(clear)?.click();
+      const cleared = document.querySelector(clear);
+      cleared?.click();
       await appears(waiting); // the framework makes the field anew
+      if (cleared && kind === "many") await appears("#gf-many-view .gf-empty"); // and has left what was under way
       await new Promise((done) => setTimeout(done, 300));
     }
     const input = await appears(`${FIELDS[kind]} input[type="file"]`), all = new DataTransfer();
