@@ -50,12 +50,12 @@ def test_two_faces_stand_side_by_side(page, reasons, predictor, two_faces):
     faces = predictor(two_faces).faces
     names = ["\u00a0".join(map(str, face.nearest_anchors(1)[0][:2])) for face in faces]
     beside = reasons.locator(".gf-beside p")
-    assert beside.nth(0).inner_text().startswith(f"Face 1, {faces[0].label}. Nearest: {names[0]} (")
+    assert beside.nth(0).inner_text().startswith(f"Face 1. Nearest: {names[0]} (")
     assert reasons.locator(".gf-anchor-map path").get_attribute("d") is None
     other = reasons.get_by_role("button", name="Put face 2 beside this one")
     other.focus()
     page.keyboard.press("Enter")
-    assert beside.nth(1).inner_text().startswith(f"Face 2, {faces[1].label}. Nearest: {names[1]} (")
+    assert beside.nth(1).inner_text().startswith(f"Face 2. Nearest: {names[1]} (")
     # Lines go from it to its anchors.
     assert reasons.locator(".gf-anchor-map path").get_attribute("d").count("M") == 3
     assert other.get_attribute("aria-pressed") == "true"
