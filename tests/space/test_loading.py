@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, upload
+from tests.helpers.page_driver import NO_BROWSER, ROOT, open_page, open_tab, upload
 
 pytestmark = NO_BROWSER
 
@@ -18,11 +18,11 @@ def released(page, held) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)], ids=["wide", "phone"])
-def test_the_photo_is_there_at_once_and_stays_where_it_is(chromium, address, two_faces, width, height):
+def test_the_photo_is_there_at_once_and_stays_where_it_is(chromium, address, width, height):
     page = open_page(chromium, address, width=width, height=height)
     held = []
     page.route("**/queue/join*", lambda route: held.append(route))
-    upload(page, two_faces)
+    upload(page, ROOT / "space/examples/group.jpg")  # with a strip of faces: the highest result
     picture = page.locator("#gf-loading img")
     page.wait_for_function("() => document.querySelector('#gf-loading img').naturalWidth > 0")
     assert picture.get_attribute("src").startswith("blob:")  # it does not wait for the server
