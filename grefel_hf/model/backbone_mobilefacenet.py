@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from transformers.utils.generic import maybe_autocast
 
+from .depthwise import StridedDepthwiseConv2d
+
 
 class MobileFaceNetConv(nn.Module):
     """Bias-free convolution, batch norm and, unless `linear`, a PReLU per channel."""
@@ -20,7 +22,8 @@ class MobileFaceNetConv(nn.Module):
         linear: bool = False,
     ):
         super().__init__()
-        self.convolution = nn.Conv2d(
+        kind = StridedDepthwiseConv2d if stride > 1 and groups > 1 else nn.Conv2d
+        self.convolution = kind(
             in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, groups=groups, bias=False
         )
         self.normalization = nn.BatchNorm2d(out_channels)

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from .configuration_grefel import scaled_channels
+from .depthwise import StridedDepthwiseConv2d
 
 CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)  # out of pairs 1 to 13
 HALVING_PAIRS = (2, 4, 6, 12)
@@ -27,7 +28,8 @@ class MobileNetV1Conv(nn.Module):
         super().__init__()
         self.halves = stride == 2
         padding = 0 if self.halves else kernel_size // 2
-        self.convolution = nn.Conv2d(
+        kind = StridedDepthwiseConv2d if self.halves and groups > 1 else nn.Conv2d
+        self.convolution = kind(
             in_channels, out_channels, kernel_size, stride, padding=padding, groups=groups, bias=False
         )
         self.normalization = nn.BatchNorm2d(out_channels)
