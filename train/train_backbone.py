@@ -1,13 +1,13 @@
 """
-Teach an image backbone expressions before GReFEL is built on it: a linear classifier on its last two maps.
+Teach an image backbone expressions, with one linear layer on it, before GReFEL is built around it.
 
     accelerate launch train/train_backbone.py --dataset_dir FERPLUS --calibration_fraction 0.05 \\
         --backbone train/weights/mobilenet-v1-vggface2.safetensors --output_dir OUT
 
-All of the backbone learns, at each of --image_sizes for as many passes as --num_train_epochs says, on one cosine
-schedule. OUT/backbone.safetensors, the averaged weights after the last pass, is for `train.py --image_backbone`;
-OUT/backbone.json has the validation metrics of the classifier, which is thrown away. The same command goes on from the
-last whole pass if it was interrupted.
+The layer sees the means of the last two maps. All of the backbone learns, at each of --image_sizes for as many passes
+as --num_train_epochs says, on one cosine schedule. OUT/backbone.safetensors, the averaged weights after the last pass,
+is for `train.py --image_backbone`; OUT/backbone.json has the validation metrics of the classifier, which is thrown
+away. The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse

@@ -113,7 +113,10 @@ def reference(model, ferplus):
 
 def test_both_protocols_of_ferplus(reference):
     assert reference["protocol"] == "majority" and reference["plain"]["corrected"]["samples"] == 40
-    assert reference["agreement"]["corrected"]["samples"] == 45
+    agreement = reference["agreement"]["corrected"]
+    assert agreement["samples"] == 45 and agreement["of_labelled"]["samples"] == 40
+    assert agreement["of_labelled"]["kl_divergence"] != agreement["kl_divergence"]
+    assert agreement["of_labelled"]["accuracy"] == pytest.approx(reference["plain"]["corrected"]["accuracy"])
     support = reference["plain"]["corrected"]["support_by_class"]
     assert list(support) == list(EMOTIONS) and set(support.values()) == {5}
     low, high = reference["plain"]["corrected"]["intervals"]["accuracy"]

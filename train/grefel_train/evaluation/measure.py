@@ -207,9 +207,11 @@ def repeated(seen: Collected, data: EvaluationData) -> np.ndarray:
 
 
 def measure_agreement(collected: Collected, data: EvaluationData, seed: int, resamples: int) -> dict[str, Any]:
+    """On all images with votes; `of_labelled`, without intervals, on those on which accuracy is measured."""
     votes = data.votes[collected.rows]
     voted = np.flatnonzero(votes.sum(1) > 0)
     seen, votes = collected.select(voted), torch.from_numpy(votes[voted])
+    labelled = torch.from_numpy(data.labels[seen.rows] >= 0)
     clusters = None if data.clusters is None else data.clusters[seen.rows]
     both = {part: seen.distributions[part] for part in ANSWERS}
 
@@ -224,6 +226,8 @@ def measure_agreement(collected: Collected, data: EvaluationData, seed: int, res
         if bounds:
             result[part]["intervals"] = {k: bounds[f"{part}/{k}"] for k in result[part] if k != "samples"}
         result[part]["by_agreement"] = metrics_by_agreement(votes, values)
+        if labelled.any():
+            result[part]["of_labelled"] = agreement_metrics(votes[labelled], values[labelled])
     return result
 
 

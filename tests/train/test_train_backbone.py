@@ -1,0 +1,95 @@
+"""Teaching the image backbone by itself: the classifier, the script on made-up faces, and going on after a break."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
+from tests.helpers.ferplus_files import write_ferplus
+from tests.helpers.launch import run
+from train_backbone import ExpressionClassifier, parameter_groups, sizes_by_pass
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A folder with made-up FER+ and a backbone to start from, and the flags that name them."""
+    folder = tmp_path_factory.mktemp("ferplus")
+    votes = 10 * np.eye(10, dtype=np.int8)[np.arange(32) % 8]
+    for split in ("train", "validation"):
+        write_ferplus(folder, split, votes)
+    torch.manual_seed(0)
+    save_file(MobileNetV1().state_dict(), folder / "start.safetensors")
+    flags = "--per_device_train_batch_size 8 --warmup_steps 1 --mixed_precision no --evaluation_epochs 2".split()
+    return ["--dataset_dir", folder, "--backbone", folder / "start.safetensors", *flags]
+
+
+def test_the_layer_sees_the_means_of_the_last_two_maps():
+    torch.manual_seed(0)
+    model = ExpressionClassifier(8).eval()
+    assert model(torch.randn(2, 3, 32, 32)).eq(0).all()  # it starts without an opinion
+    torch.nn.init.normal_(model.classifier.weight)
+    pixels = torch.randn(2, 3, 64, 64)
+    _, middle, high = model.backbone(pixels)
+    seen = torch.cat([torch.nn.functional.layer_norm(m.mean((2, 3)), m.shape[1:2]) for m in (middle, high)], -1)
+    assert torch.allclose(model(pixels), seen @ model.classifier.weight.T, atol=1e-4)
+
+
+def test_the_backbone_has_its_own_rate_and_vectors_do_not_decay():
+    model = ExpressionClassifier(8)
+    groups = parameter_groups(model, SimpleNamespace(learning_rate=2.0, backbone_learning_rate=1.0))
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.5)
+    found = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    assert len(found) == sum(len(g["params"]) for g in groups) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        expected = (1.0 if name.startswith("backbone.") else 2.0, 0.5 if parameter.ndim > 1 else 0.0)
+        assert found[id(parameter)] == expected, name
+
+
+def test_sizes_come_one_after_the_other():
+    assert sizes_by_pass(SimpleNamespace(image_sizes=[112, 160], num_train_epochs=[2, 1])) == [112, 112, 160]
+
+
+def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_path):
+    sizes = ["--image_sizes", 32, 48, "--num_train_epochs", 1, 2]
+    whole = run("train/train_backbone.py", *start, *sizes, "--output_dir", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    report = json.loads((tmp_path / "whole/backbone.json").read_text())
+    assert [entry["size"] for entry in report["log"]] == [32, 48, 48]
+    assert [entry.get("samples") for entry in report["log"]] == [None, 32, 32]
+    assert str(tmp_path) not in json.dumps(report)
+    weights = load_file(tmp_path / "whole/backbone.safetensors")
+    MobileNetV1().load_state_dict(weights)
+    before = load_file(start[3])
+    changed = [name for name in weights if not torch.equal(weights[name], before[name])]
+    assert {name.split(".")[0] for name in changed} == {"stem", "stage1", "stage2", "stage3"}
+
+    # As a run that was cut off in its second pass leaves things: the checkpoint of the first.
+    code = (
+        "import sys, train_backbone as script; real, script.save = script.save, lambda *a: (real(*a), sys.exit(9)); "
+        "script.main(script.parse_args(sys.argv[1:]))"
+    )
+    cut = run("-c", code, *start, *sizes, "--output_dir", tmp_path / "cut")
+    assert cut.returncode == 9 and not (tmp_path / "cut/backbone.safetensors").exists(), cut.stderr
+    other = run("train/train_backbone.py", *start, *sizes, "--seed", 1, "--output_dir", tmp_path / "cut")
+    assert other.returncode and "other settings" in other.stderr
+    resumed = run("train/train_backbone.py", *start, *sizes, "--output_dir", tmp_path / "cut")
+    assert resumed.returncode == 0 and "'epoch': 1" not in resumed.stdout, resumed.stderr
+    again = load_file(tmp_path / "cut/backbone.safetensors")
+    assert all(torch.equal(again[name], weight) for name, weight in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--backbone", "none.safetensors"], "Cannot start training"),
+        (["--image_sizes", 32], "as many numbers"),
+        (["--streaming"], "leave it out"),
+    ],
+)
+def test_what_cannot_be_ends_with_a_sentence(start, tmp_path, flags, message):
+    done = run("train/train_backbone.py", *start, "--output_dir", tmp_path, *flags)
+    assert done.returncode and message in done.stderr and "Traceback" not in done.stderr
