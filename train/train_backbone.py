@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.flags import FlagParser
@@ -66,18 +67,23 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from grefel_hf import GReFELImageProcessor
-from grefel_hf.files import whole_file, whole_folder, write_text
+from grefel_hf.files import whole_file, write_text
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.augmentation import FaceAugmentation, mixed
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
+from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.labels import target_distributions
 from grefel_train.data.loading import load_face_data
 from grefel_train.data.samplers import BalancedSampler
 from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.evaluation.metrics import classification_metrics
 from grefel_train.run.averages import WeightAverage
+from grefel_train.run.checkpoints import CheckpointError, as_json, checked_progress, checkpoints, write_checkpoint
 from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
+from grefel_train.run.provenance import provenance
+
+PLACES = ("dataset_dir", "output_dir", "backbone")  # which say nothing of the weights
 
 
 class ExpressionClassifier(nn.Module):
@@ -139,6 +145,22 @@ def batches(loader: DataLoader, args: argparse.Namespace, epoch: int, processor,
         yield to_pixel_values(images, processor), targets
 
 
+def train_pass(model, optimizer, schedule, average: WeightAverage, parts: Iterator, accelerator: Accelerator) -> float:
+    """One pass over `batches`; the sum of the losses."""
+    model.train()
+    total = 0.0
+    for images, targets in parts:
+        loss = nn.functional.cross_entropy(model(images).float(), targets)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        average.update()
+        total += loss.item()
+    return total
+
+
 def main(args: argparse.Namespace):
     keep_freed_memory()
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
@@ -146,45 +168,41 @@ def main(args: argparse.Namespace):
     args.output_dir.mkdir(parents=True, exist_ok=True)
     try:
         data = load_face_data(args)
+        if training_target_column(data.train) != "distribution":
+            raise ValueError("the data has one class for each image, and this script teaches from votes.")
         model = ExpressionClassifier(len(data.label_names))
         model.backbone.load_state_dict(load_file(args.backbone))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
-    if training_target_column(data.train) != "distribution":
-        sys.exit("Cannot start training: the data has one class for each image; this script teaches from votes.")
-    processor = GReFELImageProcessor(do_grayscale=True)
-    sampler = BalancedSampler(class_ids(data.train), args.balance_power, args.seed)
-    steps = len(data.train) // (args.per_device_train_batch_size * accelerator.num_processes)
-    sizes = sizes_by_pass(args)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay)
     model, optimizer = accelerator.prepare(model, optimizer)
-    plain = accelerator.unwrap_model(model)
+    steps = len(data.train) // (args.per_device_train_batch_size * accelerator.num_processes)
+    sizes = sizes_by_pass(args)
     schedule = get_scheduler("cosine", optimizer, args.warmup_steps, steps * len(sizes))
     average = WeightAverage(model, args.ema_decay)
     accelerator.register_for_checkpointing(schedule, average)
-    progress = resumed(args, accelerator)
+    settings = settings_of(args) | {"data": data_fingerprint(data.train), "processes": accelerator.num_processes}
+    progress = resumed(args.output_dir, settings, accelerator)
+
+    processor = GReFELImageProcessor(do_grayscale=True)
+    sampler = BalancedSampler(class_ids(data.train), args.balance_power, args.seed)
     loader = None
-    for epoch in range(progress["epochs"], len(sizes)):
-        started, size, total = time.monotonic(), sizes[epoch], 0.0
+    for epoch in range(progress["step"], len(sizes)):
+        started, size = time.monotonic(), sizes[epoch]
         if loader is None or size != sizes[epoch - 1]:
             faces = in_memory(data.train, processor, size, "distribution")
             loader = DataLoader(faces, args.per_device_train_batch_size, sampler=sampler, drop_last=True)
             loader = accelerator.prepare(loader)
             validation = in_memory(data.validation, processor, size, "label")
-        model.train()
-        progress_bar = tqdm(total=steps, desc=f"pass {epoch + 1}, {size} pixels", mininterval=5)
-        for images, targets in batches(loader, args, epoch, processor, size, accelerator):
-            loss = nn.functional.cross_entropy(model(images).float(), targets)
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            average.update()
-            total += loss.item()
-            progress_bar.update(1)
-        progress_bar.close()
+        parts = tqdm(
+            batches(loader, args, epoch, processor, size, accelerator),
+            desc=f"pass {epoch + 1}, {size} pixels",
+            total=steps,
+            mininterval=5,
+            disable=not accelerator.is_main_process,
+        )
+        total = train_pass(model, optimizer, schedule, average, parts, accelerator)
         if not math.isfinite(total):
             sys.exit(f"The loss became {total} in pass {epoch + 1}: lower the rates and begin anew.")
         entry = {"epoch": epoch + 1, "size": size, "loss": round(total / steps, 4)}
@@ -192,56 +210,56 @@ def main(args: argparse.Namespace):
             entry |= measure(model, average, validation, processor, accelerator)
         entry["seconds"] = round(time.monotonic() - started)
         accelerator.print(entry)
-        progress = {"epochs": epoch + 1, "log": [*progress["log"], entry], "settings": settings_of(args)}
-        save(args, accelerator, progress)
+        progress = {"step": epoch + 1, "log": [*progress["log"], entry], "commit": provenance()["commit"]}
+        save(args.output_dir, progress, settings, accelerator)
     if accelerator.is_main_process:
-        finish(args, plain, average, progress)
+        finish(args, accelerator.unwrap_model(model), average, progress)
     leave(accelerator)
 
 
 def parameter_groups(model: ExpressionClassifier, args: argparse.Namespace) -> list[dict]:
     """Matrices decay, vectors do not; the backbone has a rate of its own."""
+    head = [*model.norms.parameters(), *model.classifier.parameters()]
     groups = []
-    for part, rate in ((model.backbone, args.backbone_learning_rate), (model, args.learning_rate)):
-        taken = {id(p) for group in groups for p in group["params"]}
-        rest = [p for p in part.parameters() if id(p) not in taken]
-        groups.append({"params": [p for p in rest if p.ndim > 1], "lr": rate})
-        groups.append({"params": [p for p in rest if p.ndim < 2], "lr": rate, "weight_decay": 0.0})
+    for parameters, rate in (([*model.backbone.parameters()], args.backbone_learning_rate), (head, args.learning_rate)):
+        groups.append({"params": [p for p in parameters if p.ndim > 1], "lr": rate})
+        groups.append({"params": [p for p in parameters if p.ndim < 2], "lr": rate, "weight_decay": 0.0})
     return groups
 
 
-def settings_of(args: argparse.Namespace) -> dict:
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What shapes the weights; a run goes on with the same settings only."""
-    places = ("dataset_dir", "output_dir", "backbone")
-    return {name: value for name, value in vars(args).items() if name not in places}
+    return as_json({name: value for name, value in vars(args).items() if name not in PLACES})
 
 
-def resumed(args: argparse.Namespace, accelerator: Accelerator) -> dict:
-    """Where the run stands, after its checkpoint, if there is one, has been loaded."""
-    folder = args.output_dir / "checkpoint"
-    if not folder.exists():
-        return {"epochs": 0, "log": []}
-    progress = json.loads((folder / "progress.json").read_text())
-    if progress["settings"] != json.loads(json.dumps(settings_of(args))):
-        sys.exit(f"{folder} is of a run with other settings: give those, or delete it to begin anew.")
-    accelerator.load_state(str(folder))
+def resumed(output_dir: Path, settings: dict[str, Any], accelerator: Accelerator) -> dict[str, Any]:
+    """Where the run stands (`step` counts passes), after its checkpoint, if there is one, has been loaded."""
+    found = checkpoints(output_dir)
+    if not found:
+        return {"step": 0, "log": []}
+    try:
+        progress = checked_progress(found[-1], settings, prolonging=False)
+    except CheckpointError as error:
+        sys.exit(f"Cannot start training: {error} Give its settings, or another --output_dir to begin anew.")
+    accelerator.load_state(str(found[-1]))
     return progress
 
 
-def save(args: argparse.Namespace, accelerator: Accelerator, progress: dict):
-    accelerator.wait_for_everyone()
-    with whole_folder(args.output_dir / "checkpoint") as partial:
-        accelerator.save_state(str(partial))
-        write_text(partial / "progress.json", json.dumps(progress, indent=2) + "\n")
+def save(output_dir: Path, progress: dict[str, Any], settings: dict[str, Any], accelerator: Accelerator):
+    try:
+        write_checkpoint(output_dir, progress, settings, lambda to: accelerator.save_state(str(to)), 1, accelerator)
+    except OSError as error:
+        sys.exit(f"Training ended early: {error} The same command goes on from the last checkpoint.")
 
 
-def finish(args: argparse.Namespace, model: ExpressionClassifier, average: WeightAverage, progress: dict):
+def finish(args: argparse.Namespace, model: ExpressionClassifier, average: WeightAverage, progress: dict[str, Any]):
     """Write the averaged weights of the backbone, and what was measured."""
     with average.swapped_in():
         weights = {name: weight.contiguous().clone() for name, weight in model.backbone.state_dict().items()}
     with whole_file(args.output_dir / "backbone.safetensors") as partial:
         save_file(weights, partial)
-    write_text(args.output_dir / "backbone.json", json.dumps(progress, indent=2) + "\n")
+    report = {"log": progress["log"], "settings": settings_of(args), "commit": progress["commit"]}
+    write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -135,14 +135,19 @@ def test_where_nothing_was_measured_the_card_says_so(best, run):
     assert ModelCard(card).data.library_name == "transformers"
 
 
-def test_later_stages_are_told_with_their_figures(best, tmp_path):
+def test_other_stages_are_told_with_their_figures(best, tmp_path):
     folder = shutil.copytree(best, tmp_path / "model")
     (folder / "landmarks.json").write_text(json.dumps(LANDMARKS))
+    settings = {"image_sizes": [112, 160], "num_train_epochs": [18, 1], "seed": 3}
+    stage = {"settings": settings, "log": [{"epoch": 18}, {"epoch": 19, "accuracy": 0.8954, "samples": 3191}]}
+    (folder / "backbone.json").write_text(json.dumps(stage))
     run = {**results(), "calibration": CALIBRATION}
     run["args"] = {**run["args"], "model_name_or_path": "some/start"}
     card = words(model_card(folder, None, run))
     assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
     assert "0.100 to 0.020" in card
+    assert "18 epochs at 112 pixels, then 1 epoch at 160 pixels; `train/train_backbone.py`, seed 3" in card
+    assert "89.5 % of 3,191" in card
     assert "went on from the weights of some/start" in card
     assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
 

@@ -204,7 +204,8 @@ def model_card(
     The card's text, which shows the pictures of `write_pictures`.
 
     Args:
-        model: the checkpoint's folder; landmarks.json in it is the report of train/train_landmarks.py.
+        model: the checkpoint's folder; landmarks.json and backbone.json in it are the reports of
+            train/train_landmarks.py and train/train_backbone.py.
         metrics: evaluation.json of train/evaluate.py.
         results: all_results.json of train/train.py.
         hub_id: where the checkpoint goes on the Hub; the card then says how to load it from there.
@@ -249,6 +250,7 @@ def model_card(
         has_recipe=(model / "recipe.yaml").exists(),
         image_backbone=config.get("image_backbone"),
         landmarks=read_json(model / "landmarks.json"),
+        backbone=read_json(model / "backbone.json"),
         terms=data_terms(results) if results else None,
         licence=license,
         bibtex=re.search(r"^```bibtex\n.*?^```$", (REPOSITORY / "README.md").read_text(), re.M | re.S)[0],

@@ -32,8 +32,9 @@ from grefel_train.run.provenance import read_json
 
 WEIGHTS = "model.safetensors"
 CHECKPOINT = ("config.json", WEIGHTS, "preprocessor_config.json")
+REPORTS = ("landmarks.json", "backbone.json")  # of the stages before the run
 # What describes one set of weights: where a push has no such file, that of an earlier push goes.
-DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, EXPLANATION_FILE, "landmarks.json"]
+DESCRIPTIONS = ["evaluation.json", RELIABILITY_FILE, EXPLANATION_FILE, *REPORTS]
 DESCRIPTIONS += ["all_results.json", "recipe.yaml", "training_log.jsonl"]
 # The page and the library; the bundled checkpoint stays behind, as a Space reads its model from the Hub.
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", "space/**/*", "grefel_hf/**/*.py")
@@ -253,7 +254,7 @@ def stage_model(
     shutil.copyfile(folder / WEIGHTS, staged / WEIGHTS)  # byte for byte what was measured, often in half precision
     try:
         results = read_results(run_dir / "all_results.json")
-        reports = {name: read_json(folder / name) for name in ("evaluation.json", "landmarks.json")}
+        reports = {name: read_json(folder / name) for name in ("evaluation.json", *REPORTS)}
         for name, report in reports.items():
             if report is not None:
                 write_json(staged / name, public_record(report))
