@@ -67,7 +67,7 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from grefel_hf import GReFELImageProcessor
-from grefel_hf.files import whole_file, write_text
+from grefel_hf.files import file_digest, whole_file, write_text
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.augmentation import FaceAugmentation, mixed
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
@@ -83,7 +83,7 @@ from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
-PLACES = ("dataset_dir", "output_dir", "backbone")  # which say nothing of the weights
+PLACES = ("dataset_dir", "output_dir", "backbone")  # of this machine: what lies there counts, by its digest
 
 
 class ExpressionClassifier(nn.Module):
@@ -168,6 +168,8 @@ def main(args: argparse.Namespace):
     args.output_dir.mkdir(parents=True, exist_ok=True)
     try:
         data = load_face_data(args)
+        if data.validation is None:
+            raise ValueError("there are no validation images to measure on.")
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
         model = ExpressionClassifier(len(data.label_names))
@@ -183,6 +185,7 @@ def main(args: argparse.Namespace):
     average = WeightAverage(model, args.ema_decay)
     accelerator.register_for_checkpointing(schedule, average)
     settings = settings_of(args) | {"data": data_fingerprint(data.train), "processes": accelerator.num_processes}
+    settings["start"] = file_digest(args.backbone)
     progress = resumed(args.output_dir, settings, accelerator)
 
     processor = GReFELImageProcessor(do_grayscale=True)
