@@ -44,7 +44,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--cutmix_alpha", type=float, default=0.2)
     add("--mixing_chance", type=float, default=1.0, help="Of a batch to be mixed at all.")
     add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--torch_compile", action="store_true", help="An eighth faster on a CPU; needs a C++ compiler.")
+    add("--torch_compile", nargs="?", const="inductor", metavar="BACKEND", help="An eighth faster on a CPU.")
     add("--evaluation_epochs", type=int, default=4, help="Measure after so many passes, and after the last.")
     add("--seed", type=int, default=0)
     args = parser.parse_args(argv)
@@ -189,7 +189,7 @@ def main(args: argparse.Namespace):
     optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay)
     model, optimizer = accelerator.prepare(model, optimizer)
     if args.torch_compile:
-        model.compile()
+        model.compile(backend=args.torch_compile)
     steps = len(data.train) // (args.per_device_train_batch_size * accelerator.num_processes)
     sizes = sizes_by_pass(args)
     schedule = get_scheduler("cosine", optimizer, args.warmup_steps, steps * len(sizes))

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, TensorDataset
 
+from grefel_hf import GReFELImageProcessor
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from tests.helpers.ferplus_files import write_ferplus
 from tests.helpers.launch import run
-from train_backbone import ExpressionClassifier, parameter_groups, sizes_by_pass
+from train_backbone import ExpressionClassifier, batches, parameter_groups, sizes_by_pass
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,28 @@ def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_
     assert resumed.returncode == 0 and "'epoch': 1" not in resumed.stdout, resumed.stderr
     again = load_file(tmp_path / "cut/backbone.safetensors")
     assert all(torch.equal(again[name], weight) for name, weight in weights.items())
+
+
+def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_path):
+    flags = ["--image_sizes", 32, "--num_train_epochs", 1, "--freeze_stages", 1, "--mixing_chance", 0.5]
+    done = run("train/train_backbone.py", *start, *flags, "--torch_compile", "eager", "--output_dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, weights = load_file(start[3]), load_file(tmp_path / "backbone.safetensors")
+    changed = [name for name in weights if not torch.equal(weights[name], before[name])]
+    assert {name.split(".")[0] for name in changed} == {"stage2", "stage3"}  # of stem and stage1 not even statistics
+
+
+def test_no_batch_is_mixed_at_a_chance_of_zero():
+    images, votes = torch.zeros(4, 1, 32, 32, dtype=torch.uint8), torch.eye(4)
+    loader = DataLoader(TensorDataset(images, votes), 4)
+    loader.set_epoch = lambda epoch: None
+    processor, accelerator = GReFELImageProcessor(do_grayscale=True), SimpleNamespace(process_index=0)
+    flags = {"augmentation_strength": 0.0, "seed": 0, "mixup_alpha": 1.0, "cutmix_alpha": 0.0}
+    targets = {
+        chance: next(batches(loader, SimpleNamespace(mixing_chance=chance, **flags), 0, processor, 32, accelerator))[1]
+        for chance in (0.0, 1.0)
+    }
+    assert torch.equal(targets[0.0], votes) and not torch.equal(targets[1.0], votes)
 
 
 @pytest.mark.parametrize(
