@@ -44,7 +44,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--cutmix_alpha", type=float, default=0.2)
     add("--mixing_chance", type=float, default=1.0, help="Of a batch to be mixed at all.")
     add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--torch_compile", nargs="?", const="inductor", metavar="BACKEND", help="An eighth faster on a CPU.")
+    add("--torch_compile", nargs="?", const="inductor", metavar="BACKEND", help="A tenth faster on a CPU.")
     add("--evaluation_epochs", type=int, default=4, help="Measure after so many passes, and after the last.")
     add("--seed", type=int, default=0)
     args = parser.parse_args(argv)
