@@ -4,10 +4,10 @@ Teach an image backbone expressions, with one linear layer on it, before GReFEL 
     accelerate launch train/train_backbone.py --dataset_dir FERPLUS --calibration_fraction 0.05 \\
         --backbone train/weights/mobilenet-v1-vggface2.safetensors --output_dir OUT
 
-The layer sees the means of the last two maps. All of the backbone learns, at each of --image_sizes for as many passes
-as --num_train_epochs says, on one cosine schedule. OUT/backbone.safetensors, the averaged weights after the last pass,
-is for `train.py --image_backbone`; OUT/backbone.json has the validation metrics of the classifier, which is thrown
-away. The same command goes on from the last whole pass if it was interrupted.
+The layer sees the means of the last two maps. All of the backbone learns, or all but --freeze_stages, at each of
+--image_sizes for as many passes as --num_train_epochs says, on one cosine schedule. OUT/backbone.safetensors, the
+averaged weights after the last pass, is for `train.py --image_backbone`; OUT/backbone.json has the validation metrics
+of the classifier, which is thrown away. The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -44,12 +44,20 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--cutmix_alpha", type=float, default=0.2)
     add("--mixing_chance", type=float, default=1.0, help="Of a batch to be mixed at all.")
     add("--mixed_precision", choices=("no", "bf16"), default="bf16")
-    add("--torch_compile", nargs="?", const="inductor", metavar="BACKEND", help="A tenth faster on a CPU.")
+    add(
+        "--torch_compile",
+        nargs="?",
+        const="inductor",
+        choices=("inductor", "eager"),
+        help="Compile the network, which is a little faster; `inductor`, the default, needs a C++ compiler on a CPU.",
+    )
     add("--evaluation_epochs", type=int, default=4, help="Measure after so many passes, and after the last.")
     add("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     if len(args.image_sizes) != len(args.num_train_epochs):
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
+    if not 0 <= args.mixing_chance <= 1:
+        parser.error(f"--mixing_chance {args.mixing_chance}: a chance is between 0 and 1.")
     if args.streaming:
         parser.error("--streaming: this script keeps all images in memory; leave it out.")
     return args
@@ -65,6 +73,7 @@ from datasets import Dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch._dynamo.exc import TorchDynamoException
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 from transformers import get_scheduler
@@ -216,7 +225,11 @@ def main(args: argparse.Namespace):
             mininterval=5,
             disable=not accelerator.is_main_process,
         )
-        total = train_pass(model, optimizer, schedule, average, parts, accelerator)
+        try:
+            total = train_pass(model, optimizer, schedule, average, parts, accelerator)
+        except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            sys.exit(f"Cannot compile the network: {reason}. Leave --torch_compile out, or install a C++ compiler.")
         if not math.isfinite(total):
             sys.exit(f"The loss became {total} in pass {epoch + 1}: lower the rates and begin anew.")
         entry = {"epoch": epoch + 1, "size": size, "loss": round(total / steps, 4)}

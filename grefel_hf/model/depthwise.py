@@ -10,7 +10,8 @@ class StridedDepthwiseConv2d(nn.Conv2d):
     A depthwise convolution with a stride above 1: (B, C, H, W) to (B, C, H / stride, W / stride).
 
     Where gradients are wanted under a CPU's autocast it works in float32 and returns the dtype of its input: oneDNN has
-    no fast gradient for its input in bfloat16. For 64 maps of 64 channels and 80 cells that takes 92 ms, in float32 12.
+    no fast gradient for its input in bfloat16, which makes a training step of MobileNet v1 take a quarter longer
+    (tests/benchmarks/benchmark_backbone_training.py).
     """
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:

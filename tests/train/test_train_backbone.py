@@ -112,8 +112,20 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
         (["--backbone", "none.safetensors"], "Cannot start training"),
         (["--image_sizes", 32], "as many numbers"),
         (["--streaming"], "leave it out"),
+        (["--mixing_chance", 2], "between 0 and 1"),
     ],
 )
 def test_what_cannot_be_ends_with_a_sentence(start, tmp_path, flags, message):
     done = run("train/train_backbone.py", *start, "--output_dir", tmp_path, *flags)
     assert done.returncode and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_compiler_a_sentence_says_so(start, tmp_path):
+    code = (
+        "import sys, torch._inductor.config as config, train_backbone as script; config.force_disable_caches = True; "
+        "config.cpp.cxx = (None, 'no-compiler'); script.main(script.parse_args(sys.argv[1:]))"
+    )
+    flags = ["--image_sizes", 32, "--num_train_epochs", 1, "--torch_compile", "--output_dir", tmp_path]
+    done = run("-c", code, *start, *flags)
+    assert done.returncode and "no-compiler" in done.stderr and "Leave --torch_compile out" in done.stderr
+    assert "Traceback" not in done.stderr
