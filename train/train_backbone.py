@@ -5,9 +5,10 @@ Teach an image backbone expressions, with one linear layer on it, before GReFEL 
         --backbone train/weights/mobilenet-v1-vggface2.safetensors --output_dir OUT
 
 The layer sees the means of the last two maps. All of the backbone learns, or all but --freeze_stages, at each of
---image_sizes for as many passes as --num_train_epochs says, on one cosine schedule. OUT/backbone.safetensors, the
-averaged weights after the last pass, is for `train.py --image_backbone`; OUT/backbone.json has the validation metrics
-of the classifier, which is thrown away. The same command goes on from the last whole pass if it was interrupted.
+--image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
+the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
+is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
+the classifier, which is thrown away. The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--output_dir", required=True, type=Path)
-    add("--backbone", required=True, help="Safetensors of MobileNet v1 (train/prepare_backbone.py).")
+    add("--backbone", required=True, help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it.")
     add_data_arguments(parser)
     add("--image_sizes", type=int, nargs="+", default=[112, 160], help="Sides of the crops, one after the other.")
     add("--num_train_epochs", type=int, nargs="+", default=[18, 12], help="Passes at each of them.")
@@ -52,12 +54,14 @@ def parse_args(argv=None) -> argparse.Namespace:
         help="Compile the network, which is a little faster; `inductor`, the default, needs a C++ compiler on a CPU.",
     )
     add("--evaluation_epochs", type=int, default=4, help="Measure after so many passes, and after the last.")
-    add("--seed", type=int, default=0)
+    add("--seeds", type=int, nargs="+", default=[0], help="One run for each; their weights are averaged.")
     args = parser.parse_args(argv)
     if len(args.image_sizes) != len(args.num_train_epochs):
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
     if not 0 <= args.mixing_chance <= 1:
         parser.error(f"--mixing_chance {args.mixing_chance}: a chance is between 0 and 1.")
+    if len(set(args.seeds)) < len(args.seeds):
+        parser.error(f"--seeds {' '.join(map(str, args.seeds))}: two runs of one seed are the same.")
     if args.streaming:
         parser.error("--streaming: this script keeps all images in memory; leave it out.")
     return args
@@ -85,7 +89,7 @@ from grefel_train.data.augmentation import FaceAugmentation, draw, mixed
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
 from grefel_train.data.fingerprint import data_fingerprint
 from grefel_train.data.labels import target_distributions
-from grefel_train.data.loading import load_face_data
+from grefel_train.data.loading import FaceData, load_face_data
 from grefel_train.data.samplers import BalancedSampler
 from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.evaluation.metrics import classification_metrics
@@ -96,6 +100,7 @@ from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
+IN_GREFEL = "grefel.pyramid.image_backbone."
 PLACES = ("dataset_dir", "output_dir", "backbone")  # of this machine: what lies there counts, by its digest
 
 
@@ -132,14 +137,30 @@ def to_pixel_values(images: torch.Tensor, processor: GReFELImageProcessor) -> to
     return normalize(images, processor).contiguous(memory_format=torch.channels_last)
 
 
+class FacesInMemory:
+    """The splits at the sizes that were asked for: `train` with vote distributions, `validation` with classes."""
+
+    COLUMNS = {"train": "distribution", "validation": "label"}
+
+    def __init__(self, data: FaceData):
+        self.data = data
+        self.processor = GReFELImageProcessor(do_grayscale=True)
+        self.kept: dict[tuple[str, int], TensorDataset] = {}
+
+    def at(self, size: int, split: str) -> TensorDataset:
+        if (size, split) not in self.kept:
+            rows = getattr(self.data, split)
+            self.kept[size, split] = in_memory(rows, self.processor, size, self.COLUMNS[split])
+        return self.kept[size, split]
+
+
 @torch.no_grad()
-def measure(model, average: WeightAverage, faces: TensorDataset, processor, accelerator: Accelerator) -> dict:
-    """Metrics of the averaged weights on `faces`, in every process alike."""
+def measure(model: nn.Module, faces: FacesInMemory, size: int, device: torch.device) -> dict[str, float]:
+    """Validation metrics, in every process alike."""
     model.eval()
-    pixels, labels = faces.tensors
-    with average.swapped_in():
-        parts = (to_unit_range(part.to(accelerator.device)) for part in pixels.split(128))
-        logits = [model.forward(to_pixel_values(part, processor)) for part in parts]  # `forward` is never compiled
+    pixels, labels = faces.at(size, "validation").tensors
+    parts = (to_unit_range(part.to(device)) for part in pixels.split(128))
+    logits = [model.forward(to_pixel_values(part, faces.processor)) for part in parts]  # `forward` is never compiled
     return classification_metrics(torch.cat(logits).float().softmax(-1).cpu(), labels)
 
 
@@ -147,12 +168,14 @@ def sizes_by_pass(args: argparse.Namespace) -> list[int]:
     return [size for size, passes in zip(args.image_sizes, args.num_train_epochs) for _ in range(passes)]
 
 
-def batches(loader: DataLoader, args: argparse.Namespace, epoch: int, processor, size: int, accelerator) -> Iterator:
+def batches(
+    loader: DataLoader, args: argparse.Namespace, seed: int, epoch: int, processor, size: int, process_index: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Augmented pixel values (B, 3, S, S) and target distributions (B, N) of one pass."""
     augment = FaceAugmentation(size, args.augmentation_strength)
     loader.set_epoch(epoch)
     for number, (pixels, labels) in enumerate(loader):
-        seed_batch(args.seed, epoch, number, accelerator.process_index)
+        seed_batch(seed, epoch, number, process_index)
         targets = target_distributions(labels, labels.shape[-1], 0.0, 1.0)
         images = augment(to_unit_range(pixels))
         if draw(1, args.mixing_chance).item():
@@ -178,8 +201,6 @@ def train_pass(model, optimizer, schedule, average: WeightAverage, parts: Iterat
 
 def main(args: argparse.Namespace):
     keep_freed_memory()
-    accelerator = Accelerator(mixed_precision=args.mixed_precision)
-    set_seed(args.seed)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     try:
         data = load_face_data(args)
@@ -187,14 +208,44 @@ def main(args: argparse.Namespace):
             raise ValueError("there are no validation images to measure on.")
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
-        model = ExpressionClassifier(len(data.label_names))
-        model.backbone.load_state_dict(load_file(args.backbone))
+        build(args, len(data.label_names))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
+    faces = FacesInMemory(data)
+    runs = [train_run(args, seed, faces) for seed in args.seeds]
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    if accelerator.is_main_process:
+        finish(args, runs, faces, accelerator.device)
+    leave(accelerator)
+
+
+def build(args: argparse.Namespace, num_labels: int) -> ExpressionClassifier:
+    """A classifier on the backbone to start from, whose first stages are frozen if so asked."""
+    model = ExpressionClassifier(num_labels)
+    weights = load_file(args.backbone)
+    inside = {name.removeprefix(IN_GREFEL): w for name, w in weights.items() if name.startswith(IN_GREFEL)}
+    model.backbone.load_state_dict(inside or weights)
     if args.freeze_stages:
         for name in ("stem", "stage1", "stage2", "stage3")[: args.freeze_stages + 1]:
             getattr(model.backbone, name).requires_grad_(False)
-    model = model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves: averaged weights, one entry a pass, and the commit of the code that made the last one."""
+
+    weights: dict[str, torch.Tensor]
+    log: list[dict[str, float]]
+    commit: str | None
+
+
+def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
+    """One run, from its last checkpoint in OUT/seed-N if there is one."""
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    set_seed(seed)
+    data, output_dir = faces.data, args.output_dir / f"seed-{seed}"
+    model = build(args, len(data.label_names))
     optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay)
     model, optimizer = accelerator.prepare(model, optimizer)
     if args.torch_compile:
@@ -204,23 +255,21 @@ def main(args: argparse.Namespace):
     schedule = get_scheduler("cosine", optimizer, args.warmup_steps, steps * len(sizes))
     average = WeightAverage(model, args.ema_decay)
     accelerator.register_for_checkpointing(schedule, average)
-    settings = settings_of(args) | {"data": data_fingerprint(data.train), "processes": accelerator.num_processes}
-    settings["start"] = file_digest(args.backbone)
-    progress = resumed(args.output_dir, settings, accelerator)
+    settings = settings_of(args) | {"seed": seed, "processes": accelerator.num_processes}
+    settings |= {"data": data_fingerprint(data.train), "start": file_digest(args.backbone)}
+    progress = resumed(output_dir, settings, accelerator)
 
-    processor = GReFELImageProcessor(do_grayscale=True)
-    sampler = BalancedSampler(class_ids(data.train), args.balance_power, args.seed)
+    sampler = BalancedSampler(class_ids(data.train), args.balance_power, seed)
     loader = None
     for epoch in range(progress["step"], len(sizes)):
         started, size = time.monotonic(), sizes[epoch]
         if loader is None or size != sizes[epoch - 1]:
-            faces = in_memory(data.train, processor, size, "distribution")
-            loader = DataLoader(faces, args.per_device_train_batch_size, sampler=sampler, drop_last=True)
+            crops = faces.at(size, "train")
+            loader = DataLoader(crops, args.per_device_train_batch_size, sampler=sampler, drop_last=True)
             loader = accelerator.prepare(loader)
-            validation = in_memory(data.validation, processor, size, "label")
         parts = tqdm(
-            batches(loader, args, epoch, processor, size, accelerator),
-            desc=f"pass {epoch + 1}, {size} pixels",
+            batches(loader, args, seed, epoch, faces.processor, size, accelerator.process_index),
+            desc=f"seed {seed}, pass {epoch + 1}, {size} pixels",
             total=steps,
             mininterval=5,
             disable=not accelerator.is_main_process,
@@ -234,14 +283,15 @@ def main(args: argparse.Namespace):
             sys.exit(f"The loss became {total} in pass {epoch + 1}: lower the rates and begin anew.")
         entry = {"epoch": epoch + 1, "size": size, "loss": round(total / steps, 4)}
         if (epoch + 1) % args.evaluation_epochs == 0 or epoch + 1 == len(sizes):
-            entry |= measure(model, average, validation, processor, accelerator)
+            with average.swapped_in():
+                entry |= measure(model, faces, size, accelerator.device)
         entry["seconds"] = round(time.monotonic() - started)
         accelerator.print(entry)
         progress = {"step": epoch + 1, "log": [*progress["log"], entry], "commit": provenance()["commit"]}
-        save(args.output_dir, progress, settings, accelerator)
-    if accelerator.is_main_process:
-        finish(args, accelerator.unwrap_model(model), average, progress)
-    leave(accelerator)
+        save(output_dir, progress, settings, accelerator)
+    with average.swapped_in():
+        weights = {name: w.detach().clone() for name, w in accelerator.unwrap_model(model).state_dict().items()}
+    return Run(weights, progress["log"], progress["commit"])
 
 
 def parameter_groups(model: ExpressionClassifier, args: argparse.Namespace) -> list[dict]:
@@ -257,7 +307,7 @@ def parameter_groups(model: ExpressionClassifier, args: argparse.Namespace) -> l
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """What shapes the weights; a run goes on with the same settings only."""
-    return as_json({name: value for name, value in vars(args).items() if name not in PLACES})
+    return as_json({name: value for name, value in vars(args).items() if name not in (*PLACES, "seeds")})
 
 
 def resumed(output_dir: Path, settings: dict[str, Any], accelerator: Accelerator) -> dict[str, Any]:
@@ -280,14 +330,37 @@ def save(output_dir: Path, progress: dict[str, Any], settings: dict[str, Any], a
         sys.exit(f"Training ended early: {error} The same command goes on from the last checkpoint.")
 
 
-def finish(args: argparse.Namespace, model: ExpressionClassifier, average: WeightAverage, progress: dict[str, Any]):
-    """Write the averaged weights of the backbone, and what was measured."""
-    with average.swapped_in():
-        weights = {name: weight.contiguous().clone() for name, weight in model.backbone.state_dict().items()}
+def finish(args: argparse.Namespace, runs: list[Run], faces: FacesInMemory, device: torch.device):
+    """Write the backbone's weights, the mean over the runs, and what was measured."""
+    model = build(args, len(faces.data.label_names)).to(device)
+    model.load_state_dict(mean_weights([run.weights for run in runs]))
+    report = {
+        "runs": [{"seed": seed, "log": run.log, "commit": run.commit} for seed, run in zip(args.seeds, runs)],
+        "average": measure(model, faces, args.image_sizes[-1], device),
+        "settings": settings_of(args),
+        "before": report_beside(args.backbone),
+    }
+    accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
+    print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
+    weights = {name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}
     with whole_file(args.output_dir / "backbone.safetensors") as partial:
         save_file(weights, partial)
-    report = {"log": progress["log"], "settings": settings_of(args), "commit": progress["commit"]}
     write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
+
+
+def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Entry by entry; what is not floating point (a count of batches) as the first has it."""
+    first, *_ = states
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if weight.is_floating_point() else weight
+        for name, weight in first.items()
+    }
+
+
+def report_beside(weights: str) -> dict[str, Any] | None:
+    """Of the run that made them, if this script did."""
+    path = Path(weights).with_suffix(".json")
+    return json.loads(path.read_text()) if path.name == "backbone.json" and path.is_file() else None
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, TensorDataset
 
-from grefel_hf import GReFELImageProcessor
+from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from tests.helpers.ferplus_files import write_ferplus
 from tests.helpers.launch import run
-from train_backbone import ExpressionClassifier, batches, parameter_groups, sizes_by_pass
+from tests.helpers.tiny import tiny_config
+from train_backbone import ExpressionClassifier, batches, build, parameter_groups, sizes_by_pass
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,10 @@ def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_
     whole = run("train/train_backbone.py", *start, *sizes, "--output_dir", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     report = json.loads((tmp_path / "whole/backbone.json").read_text())
-    assert [entry["size"] for entry in report["log"]] == [32, 48, 48]
-    assert [entry.get("samples") for entry in report["log"]] == [None, 32, 32]
+    log = report["runs"][0]["log"]
+    assert [entry["size"] for entry in log] == [32, 48, 48]
+    assert [entry.get("samples") for entry in log] == [None, 32, 32]
+    assert report["average"] == {name: value for name, value in log[-1].items() if name in report["average"]}
     assert str(tmp_path) not in json.dumps(report)
     weights = load_file(tmp_path / "whole/backbone.safetensors")
     MobileNetV1().load_state_dict(weights)
@@ -76,12 +79,42 @@ def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_
     )
     cut = run("-c", code, *start, *sizes, "--output_dir", tmp_path / "cut")
     assert cut.returncode == 9 and not (tmp_path / "cut/backbone.safetensors").exists(), cut.stderr
-    other = run("train/train_backbone.py", *start, *sizes, "--seed", 1, "--output_dir", tmp_path / "cut")
-    assert other.returncode and "seed is 0 there and 1 here" in other.stderr
+    other = run("train/train_backbone.py", *start, *sizes, "--ema_decay", 0.9, "--output_dir", tmp_path / "cut")
+    assert other.returncode and "ema_decay is 0.998 there and 0.9 here" in other.stderr
     resumed = run("train/train_backbone.py", *start, *sizes, "--output_dir", tmp_path / "cut")
     assert resumed.returncode == 0 and "'epoch': 1" not in resumed.stdout, resumed.stderr
     again = load_file(tmp_path / "cut/backbone.safetensors")
     assert all(torch.equal(again[name], weight) for name, weight in weights.items())
+
+
+def test_runs_of_several_seeds_are_averaged_and_what_they_start_from_is_told(start, tmp_path):
+    flags = ["--image_sizes", 32, "--num_train_epochs", 1]
+    first = run("train/train_backbone.py", *start, *flags, "--output_dir", tmp_path / "first")
+    assert first.returncode == 0, first.stderr
+    words = [*start, *flags, "--backbone", tmp_path / "first/backbone.safetensors"]
+    found = {}
+    for name, seeds in {"both": [3, 4], "one": [3], "other": [4]}.items():
+        done = run("train/train_backbone.py", *words, "--seeds", *seeds, "--output_dir", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        found[name] = load_file(tmp_path / name / "backbone.safetensors")
+    for name, weight in found["both"].items():
+        if weight.is_floating_point():
+            assert torch.allclose(weight, (found["one"][name] + found["other"][name]) / 2, atol=1e-6), name
+    assert not torch.equal(*(found[name]["stage3.1.pointwise.convolution.weight"] for name in ("one", "other")))
+    report = json.loads((tmp_path / "both/backbone.json").read_text())
+    assert [r["seed"] for r in report["runs"]] == [3, 4] and report["average"]["samples"] == 32
+    assert report["before"] == json.loads((tmp_path / "first/backbone.json").read_text())
+    assert report["before"]["before"] is None
+
+
+def test_a_backbone_is_taken_out_of_a_checkpoint_of_grefel(start, tmp_path):
+    config = tiny_config(image_backbone="mobilenet_v1", landmark_backbone_size=16, window_sizes=(4, 2, 1))
+    model = GReFELForImageClassification(config)
+    model.save_pretrained(tmp_path)
+    args = SimpleNamespace(backbone=tmp_path / "model.safetensors", freeze_stages=0)
+    backbone = build(args, 8).backbone.state_dict()
+    for name, weight in model.grefel.pyramid.image_backbone.state_dict().items():
+        assert torch.equal(backbone[name], weight), name
 
 
 def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_path):
@@ -97,10 +130,10 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
     images, votes = torch.zeros(4, 1, 32, 32, dtype=torch.uint8), torch.eye(4)
     loader = DataLoader(TensorDataset(images, votes), 4)
     loader.set_epoch = lambda epoch: None
-    processor, accelerator = GReFELImageProcessor(do_grayscale=True), SimpleNamespace(process_index=0)
-    flags = {"augmentation_strength": 0.0, "seed": 0, "mixup_alpha": 1.0, "cutmix_alpha": 0.0}
+    processor = GReFELImageProcessor(do_grayscale=True)
+    flags = {"augmentation_strength": 0.0, "mixup_alpha": 1.0, "cutmix_alpha": 0.0}
     targets = {
-        chance: next(batches(loader, SimpleNamespace(mixing_chance=chance, **flags), 0, processor, 32, accelerator))[1]
+        chance: next(batches(loader, SimpleNamespace(mixing_chance=chance, **flags), 0, 0, processor, 32, 0))[1]
         for chance in (0.0, 1.0)
     }
     assert torch.equal(targets[0.0], votes) and not torch.equal(targets[1.0], votes)
@@ -113,6 +146,7 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
         (["--image_sizes", 32], "as many numbers"),
         (["--streaming"], "leave it out"),
         (["--mixing_chance", 2], "between 0 and 1"),
+        (["--seeds", 1, 1], "two runs of one seed"),
     ],
 )
 def test_what_cannot_be_ends_with_a_sentence(start, tmp_path, flags, message):

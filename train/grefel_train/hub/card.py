@@ -250,12 +250,17 @@ def model_card(
         has_recipe=(model / "recipe.yaml").exists(),
         image_backbone=config.get("image_backbone"),
         landmarks=read_json(model / "landmarks.json"),
-        backbone=read_json(model / "backbone.json"),
+        backbone=backbone_stages(read_json(model / "backbone.json")),
         terms=data_terms(results) if results else None,
         licence=license,
         bibtex=re.search(r"^```bibtex\n.*?^```$", (REPOSITORY / "README.md").read_text(), re.M | re.S)[0],
     )
     return wrapped(str(card))
+
+
+def backbone_stages(report: dict | None) -> list[dict]:
+    """The reports of train/train_backbone.py, the first stage first: each holds that of the stage before it."""
+    return [*backbone_stages(report["before"]), report] if report else []
 
 
 def read_results(file: Path, must_exist: bool = False) -> dict | None:
