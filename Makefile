@@ -1,5 +1,5 @@
 # `make demo` opens the page, `make test` runs ruff and the tests, and `make weights FERPLUS=FOLDER` trains grefel-small
-# anew; each makes .venv and installs what is missing.
+# anew, with another seed by SEED=1; each makes .venv and installs what is missing.
 # Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ test: .venv/test.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 weights: .venv/weights.installed
-	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS) $(ARGS)
+	PYTHON=$(BIN)/python train/make_weights.sh $(FERPLUS) $(SEED)
 
 # The source distribution of the installed transformers, whose common tests tests/model/test_transformers_common.py runs.
 transformers-tests: .venv/test.installed

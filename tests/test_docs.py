@@ -73,7 +73,6 @@ def test_commands_have_programs_flags_and_files(block: Block, command: str, monk
         ("python -m grefel_hf photo.jpg --detector best", "refuses"),
         ("make nothing", "no target nothing"),
         ('make demo ARGS="--prot 8000"', "refuses"),
-        ('make weights FERPLUS=FERPLUS ARGS="--sede 1"', "refuses"),
         ("make weights FERPULS=FERPLUS", "no variable FERPULS"),
         ("python tests/benchmarks/benchmark.py --sectoins photo", "refuses"),
         ("sudo make", "no check knows"),

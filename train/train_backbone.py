@@ -338,7 +338,7 @@ def finish(args: argparse.Namespace, runs: list[Run], faces: FacesInMemory, devi
         "runs": [{"seed": seed, "log": run.log, "commit": run.commit} for seed, run in zip(args.seeds, runs)],
         "average": measure(model, faces, args.image_sizes[-1], device),
         "settings": settings_of(args),
-        "before": report_beside(args.backbone),
+        "before": stage_before(args.backbone),
     }
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
     print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
@@ -357,10 +357,20 @@ def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tenso
     }
 
 
-def report_beside(weights: str) -> dict[str, Any] | None:
-    """Of the run that made them, if this script did."""
-    path = Path(weights).with_suffix(".json")
-    return json.loads(path.read_text()) if path.name == "backbone.json" and path.is_file() else None
+def stage_before(weights: str) -> dict[str, Any] | None:
+    """What made them, where that lies beside them: the report of this script, or the like of a run of train.py."""
+    folder = Path(weights).parent
+    if (folder / "backbone.json").is_file():
+        return json.loads((folder / "backbone.json").read_text())
+    for results in (folder / "all_results.json", folder.parent / "all_results.json"):  # a checkpoint, a run's OUT/best
+        if results.is_file():
+            run = json.loads(results.read_text())
+            args = run["args"]
+            settings = {"image_sizes": [args["model"]["image_size"]], "num_train_epochs": [args["num_train_epochs"]]}
+            settings["freeze_stages"] = args["freeze_stages"]
+            made = {"seed": args["seed"], "commit": run["commit"], "seconds": run["seconds"]}
+            return {"script": "train/train.py", "runs": [made], "settings": settings, "before": None}
+    return None
 
 
 if __name__ == "__main__":

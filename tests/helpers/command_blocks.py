@@ -106,8 +106,6 @@ def check_make(words: list[str], monkeypatch) -> None:
             assert f"$({variable})" in makefile, f"the Makefile has no variable {variable}"
         elif "demo" in words:
             parse_script("app.py", shlex.split(value), monkeypatch)
-        elif "weights" in words:
-            parse_script("train/train.py", ["--output_dir", "OUT", *shlex.split(value)], monkeypatch)
         else:
             check_files(shlex.split(value))
 

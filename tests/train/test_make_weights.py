@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from tests.helpers import REPOSITORY
 from tests.helpers.launch import run
 from tests.helpers.training_runs import log_entries, write_faces
 
-RECIPE = REPOSITORY / "train/configs/grefel-small-mobilenet-v1.yaml"
+RECIPES = [REPOSITORY / f"train/configs/grefel-small-{name}.yaml" for name in ("mobilenet-v1", "parts")]
 TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
 TINY |= dict(
     mobilenet_width=0.125,
@@ -30,7 +31,7 @@ for flag; do
     [ "$before" != --output ] || touch "$flag"
     [ "$1 $before" != "train/fit_reliability.py --model" ] || touch "$flag/reliability.json"
     [ "$before" != --output_dir ] || { mkdir -p "$flag/best"; touch "$flag/all_results.json" "$flag/landmarks.json" \\
-        "$flag/landmarks.safetensors"; }
+        "$flag/landmarks.safetensors" "$flag/backbone.json" "$flag/backbone.safetensors"; }
     [ "$1 $before" != "train/fit_explanation.py --model" ] || touch "$flag/explanation.json"
     before=$flag
 done
@@ -61,25 +62,30 @@ def scripts(commands: list[str]) -> list[str]:
 
 def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
     code, commands = make_weights("FERPLUS", FAILS="1")
-    before = ["prepare_backbone", "prepare_backbone", "-m", "train_landmarks", "train"]
-    assert code and scripts(commands) == before
+    landmarks = ["-m", "train_landmarks"]
+    assert code and scripts(commands) == ["prepare_backbone", "prepare_backbone", *landmarks, *landmarks, "train"]
     code, commands = make_weights("FERPLUS")
-    assert code == 0 and scripts(commands)[:4] == ["train", "calibrate", "fit_reliability", "fit_explanation"]
-    assert scripts(commands)[4:] == ["evaluate", "write_card"]
-    assert "--resume_from_checkpoint latest" in commands[0]
+    trained = ["train", "train_backbone", "train"]
+    assert code == 0 and scripts(commands)[:3] == trained and "--resume_from_checkpoint latest" in commands[0]
+    fitted = ["calibrate", "fit_reliability", "fit_explanation"]
+    assert scripts(commands)[3:] == [*fitted, "evaluate", "write_card"]
     assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
 
 
-def test_flags_go_to_the_training_alone(make_weights):
-    commands = make_weights("FERPLUS", "--seed", "1")[1]
-    assert [name for name, c in zip(scripts(commands), commands) if "--seed 1" in c] == ["train"]
+def test_another_seed_goes_to_every_training(make_weights):
+    commands = make_weights("FERPLUS", "1")[1]
+    seeds = [
+        (name, *re.findall(r"--seeds? [\d ]+$", c)) for name, c in zip(scripts(commands), commands) if "--seed" in c
+    ]
+    whole, trunk = ("train", "--seed 1"), ("train_backbone", "--seeds 3 4 5")
+    assert [pair for pair in seeds if pair[1:]] == [*[("train_landmarks", "--seed 1")] * 2, whole, trunk, whole]
 
 
 def test_every_stage_keeps_the_same_images_out_of_training():
-    recipe = yaml.safe_load(RECIPE.read_text())
-    fraction = f"--calibration_fraction {recipe['calibration_fraction']}"
-    script = (REPOSITORY / "train/make_weights.sh").read_text()  # calibrate.py and what is fitted after it
-    assert script.count(fraction) == 3 and recipe["keep"] == "last"
+    recipes = [yaml.safe_load(path.read_text()) for path in RECIPES]
+    assert {(recipe["calibration_fraction"], recipe["keep"]) for recipe in recipes} == {(0.05, "last")}
+    script = (REPOSITORY / "train/make_weights.sh").read_text()  # train_backbone.py, calibrate.py and what is fitted
+    assert script.count("--calibration_fraction 0.05") == 4
 
 
 def test_without_a_folder_nothing_runs(make_weights):
@@ -87,8 +93,9 @@ def test_without_a_folder_nothing_runs(make_weights):
     assert code and commands == []
 
 
-def test_the_recipe_trains_on_a_tiny_network(tmp_path):
-    recipe = yaml.safe_load(RECIPE.read_text())
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipe_trains_on_a_tiny_network(path, tmp_path):
+    recipe = yaml.safe_load(path.read_text())
     for weights in ("image_backbone", "landmark_backbone"):
         del recipe[weights]
     recipe |= {"model": recipe["model"] | TINY, "mixed_precision": "no", "per_device_train_batch_size": 8}

@@ -14,7 +14,7 @@ from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from tests.helpers.ferplus_files import write_ferplus
 from tests.helpers.launch import run
 from tests.helpers.tiny import tiny_config
-from train_backbone import ExpressionClassifier, batches, build, parameter_groups, sizes_by_pass
+from train_backbone import ExpressionClassifier, batches, build, parameter_groups, sizes_by_pass, stage_before
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,12 @@ def test_a_backbone_is_taken_out_of_a_checkpoint_of_grefel(start, tmp_path):
     backbone = build(args, 8).backbone.state_dict()
     for name, weight in model.grefel.pyramid.image_backbone.state_dict().items():
         assert torch.equal(backbone[name], weight), name
+    args = {"model": {"image_size": 64}, "num_train_epochs": 3, "freeze_stages": 1, "seed": 5, "dataset_dir": "/home"}
+    (tmp_path / "all_results.json").write_text(json.dumps({"args": args, "commit": "abc", "seconds": 9.0}))
+    before = stage_before(tmp_path / "best" / "model.safetensors")  # which lies in the run's folder
+    assert before == stage_before(tmp_path / "model.safetensors")
+    assert before["runs"] == [{"seed": 5, "commit": "abc", "seconds": 9.0}] and before["before"] is None
+    assert before["settings"] == {"image_sizes": [64], "num_train_epochs": [3], "freeze_stages": 1}
 
 
 def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_path):

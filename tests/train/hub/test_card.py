@@ -139,8 +139,7 @@ def test_other_stages_are_told_with_their_figures(best, tmp_path):
     folder = shutil.copytree(best, tmp_path / "model")
     (folder / "landmarks.json").write_text(json.dumps(LANDMARKS))
     first = {"image_sizes": [96, 112], "num_train_epochs": [18, 1], "freeze_stages": 0}
-    entry = {"epoch": 19, "accuracy": 0.8854, "samples": 3191}
-    stage = {"settings": first, "runs": [{"seed": 3, "log": [{"epoch": 18}, entry]}], "average": entry, "before": None}
+    stage = {"script": "train/train.py", "settings": first, "runs": [{"seed": 3}], "before": None}
     second = {"image_sizes": [160], "num_train_epochs": [9], "freeze_stages": 1}
     runs = [{"seed": seed, "log": [{"accuracy": accuracy}]} for seed, accuracy in ((7, 0.881), (8, 0.893))]
     stage = {"settings": second, "runs": runs, "average": {"accuracy": 0.8954, "samples": 3191}, "before": stage}
@@ -150,8 +149,9 @@ def test_other_stages_are_told_with_their_figures(best, tmp_path):
     card = words(model_card(folder, None, run))
     assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
     assert "0.100 to 0.020" in card
-    assert "18 epochs at 96 pixels, then 1 epoch at 112 pixels with seed 3; from there 9 epochs at 160" in card
-    assert "with each of the seeds 7, 8, whose weights were averaged (stem and 1 stage frozen). Its layer" in card
+    assert "within GReFEL (`train/train.py`), 18 epochs at 96 pixels, then 1 epoch at 112 pixels with seed 3;" in card
+    assert "from there by itself, with one linear layer on it (`train/train_backbone.py`), 9 epochs at 160" in card
+    assert "with each of the seeds 7, 8, whose weights were averaged (stem and 1 stage frozen). That layer" in card
     assert "right on 89.5 % of 3,191 validation images, that of each run on 88.1 %, 89.3 %." in card
     assert "went on from the weights of some/start" in card
     assert "2,983 of 3,555" in card and "4.47 %" in card and "mouth 4.00 %" in card and "Apache-2.0" in card
