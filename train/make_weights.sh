@@ -34,12 +34,16 @@ teach_grefel() {
 }
 teach_grefel grefel-small-mobilenet-v1
 
-# The trunk of that: three runs part from it, and their weights are averaged.
-[ -f runs/backbone/backbone.safetensors ] || "$python" train/train_backbone.py --dataset_dir "$ferplus" \
-    --calibration_fraction 0.05 --backbone runs/grefel-small-mobilenet-v1/best/model.safetensors \
-    --output_dir runs/backbone --freeze_stages 1 --torch_compile --image_sizes 160 --num_train_epochs 8 \
-    --evaluation_epochs 4 --mixup_alpha 0.4 --cutmix_alpha 1 --mixing_chance 0.3 \
-    --seeds $((3 * seed)) $((3 * seed + 1)) $((3 * seed + 2))
+# The trunk of that, twice: three runs part from one start, and their weights are averaged.
+teach_trunk() {
+    start=$1 out=$2 mixing_chance=$3 first_seed=$4
+    [ -f "$out/backbone.safetensors" ] || "$python" train/train_backbone.py --dataset_dir "$ferplus" \
+        --calibration_fraction 0.05 --backbone "$start" --output_dir "$out" --freeze_stages 1 --torch_compile \
+        --image_sizes 160 --num_train_epochs 8 --evaluation_epochs 4 --mixup_alpha 0.4 --cutmix_alpha 1 \
+        --mixing_chance "$mixing_chance" --seeds "$first_seed" $((first_seed + 1)) $((first_seed + 2))
+}
+teach_trunk runs/grefel-small-mobilenet-v1/best/model.safetensors runs/backbone-first 0.3 $((3 * seed))
+teach_trunk runs/backbone-first/backbone.safetensors runs/backbone 0.6 $((100 + 3 * seed))
 
 teach_grefel grefel-small-parts
 

@@ -65,10 +65,10 @@ def test_stages_run_once_in_order_and_a_broken_training_goes_on(make_weights):
     landmarks = ["-m", "train_landmarks"]
     assert code and scripts(commands) == ["prepare_backbone", "prepare_backbone", *landmarks, *landmarks, "train"]
     code, commands = make_weights("FERPLUS")
-    trained = ["train", "train_backbone", "train"]
-    assert code == 0 and scripts(commands)[:3] == trained and "--resume_from_checkpoint latest" in commands[0]
+    trained = ["train", "train_backbone", "train_backbone", "train"]
+    assert code == 0 and scripts(commands)[:4] == trained and "--resume_from_checkpoint latest" in commands[0]
     fitted = ["calibrate", "fit_reliability", "fit_explanation"]
-    assert scripts(commands)[3:] == [*fitted, "evaluate", "write_card"]
+    assert scripts(commands)[4:] == [*fitted, "evaluate", "write_card"]
     assert scripts(make_weights("FERPLUS")[1]) == ["write_card"]
 
 
@@ -77,8 +77,18 @@ def test_another_seed_goes_to_every_training(make_weights):
     seeds = [
         (name, *re.findall(r"--seeds? [\d ]+$", c)) for name, c in zip(scripts(commands), commands) if "--seed" in c
     ]
-    whole, trunk = ("train", "--seed 1"), ("train_backbone", "--seeds 3 4 5")
-    assert [pair for pair in seeds if pair[1:]] == [*[("train_landmarks", "--seed 1")] * 2, whole, trunk, whole]
+    whole, trunk = ("train", "--seed 1"), [("train_backbone", f"--seeds {three}") for three in ("3 4 5", "103 104 105")]
+    assert [pair for pair in seeds if pair[1:]] == [*[("train_landmarks", "--seed 1")] * 2, whole, *trunk, whole]
+
+
+def test_each_stage_starts_from_the_weights_of_the_one_before(make_weights):
+    commands = make_weights("FERPLUS")[1]
+    trunk = [re.search(r"--backbone (\S+) --output_dir (\S+)", c).groups() for c in commands if "train_backbone" in c]
+    whole = "runs/grefel-small-mobilenet-v1"
+    assert f"--output_dir {whole} " in next(c for c in commands if c.startswith("train/train.py"))
+    assert trunk[0] == (f"{whole}/best/model.safetensors", "runs/backbone-first")
+    assert trunk[1] == ("runs/backbone-first/backbone.safetensors", "runs/backbone")
+    assert yaml.safe_load(RECIPES[1].read_text())["image_backbone"] == "runs/backbone/backbone.safetensors"
 
 
 def test_every_stage_keeps_the_same_images_out_of_training():
