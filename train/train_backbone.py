@@ -8,7 +8,8 @@ The layer sees the means of the last two maps. All of the backbone learns, or al
 --image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
 the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
 is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
-the classifier, which is thrown away. The same command goes on from the last whole pass if it was interrupted.
+the classifier, which is thrown away, and to compare those of the runs' mean distributions ("ensemble"). The same
+command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -155,13 +156,18 @@ class FacesInMemory:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, faces: FacesInMemory, size: int, device: torch.device) -> dict[str, float]:
-    """Validation metrics, in every process alike."""
+def predict(model: nn.Module, faces: FacesInMemory, size: int, device: torch.device) -> torch.Tensor:
+    """Probabilities (M, N) of the validation images, in every process alike."""
     model.eval()
-    pixels, labels = faces.at(size, "validation").tensors
+    pixels, _ = faces.at(size, "validation").tensors
     parts = (to_unit_range(part.to(device)) for part in pixels.split(128))
     logits = [model.forward(to_pixel_values(part, faces.processor)) for part in parts]  # `forward` is never compiled
-    return classification_metrics(torch.cat(logits).float().softmax(-1).cpu(), labels)
+    return torch.cat(logits).float().softmax(-1).cpu()
+
+
+def measure(faces: FacesInMemory, size: int, probabilities: torch.Tensor) -> dict[str, float]:
+    _, labels = faces.at(size, "validation").tensors
+    return classification_metrics(probabilities, labels)
 
 
 def sizes_by_pass(args: argparse.Namespace) -> list[int]:
@@ -284,7 +290,7 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
         entry = {"epoch": epoch + 1, "size": size, "loss": round(total / steps, 4)}
         if (epoch + 1) % args.evaluation_epochs == 0 or epoch + 1 == len(sizes):
             with average.swapped_in():
-                entry |= measure(model, faces, size, accelerator.device)
+                entry |= measure(faces, size, predict(model, faces, size, accelerator.device))
         entry["seconds"] = round(time.monotonic() - started)
         accelerator.print(entry)
         progress = {"step": epoch + 1, "log": [*progress["log"], entry], "commit": provenance()["commit"]}
@@ -332,11 +338,17 @@ def save(output_dir: Path, progress: dict[str, Any], settings: dict[str, Any], a
 
 def finish(args: argparse.Namespace, runs: list[Run], faces: FacesInMemory, device: torch.device):
     """Write the backbone's weights, the mean over the runs, and what was measured."""
-    model = build(args, len(faces.data.label_names)).to(device)
-    model.load_state_dict(mean_weights([run.weights for run in runs]))
+    model, size = build(args, len(faces.data.label_names)).to(device), args.image_sizes[-1]
+
+    def answers(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        model.load_state_dict(weights)
+        return predict(model, faces, size, device)
+
+    ensemble = torch.stack([answers(run.weights) for run in runs]).mean(0)
     report = {
         "runs": [{"seed": seed, "log": run.log, "commit": run.commit} for seed, run in zip(args.seeds, runs)],
-        "average": measure(model, faces, args.image_sizes[-1], device),
+        "ensemble": measure(faces, size, ensemble),
+        "average": measure(faces, size, answers(mean_weights([run.weights for run in runs]))),
         "settings": settings_of(args),
         "before": stage_before(args.backbone),
     }

@@ -65,6 +65,7 @@ def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_
     assert [entry["size"] for entry in log] == [32, 48, 48]
     assert [entry.get("samples") for entry in log] == [None, 32, 32]
     assert report["average"] == {name: value for name, value in log[-1].items() if name in report["average"]}
+    assert report["ensemble"] == report["average"]  # of one run
     assert str(tmp_path) not in json.dumps(report)
     weights = load_file(tmp_path / "whole/backbone.safetensors")
     MobileNetV1().load_state_dict(weights)
@@ -103,6 +104,7 @@ def test_runs_of_several_seeds_are_averaged_and_what_they_start_from_is_told(sta
     assert not torch.equal(*(found[name]["stage3.1.pointwise.convolution.weight"] for name in ("one", "other")))
     report = json.loads((tmp_path / "both/backbone.json").read_text())
     assert [r["seed"] for r in report["runs"]] == [3, 4] and report["average"]["samples"] == 32
+    assert report["ensemble"]["samples"] == 32 and report["ensemble"] != report["average"]
     assert report["before"] == json.loads((tmp_path / "first/backbone.json").read_text())
     assert report["before"]["before"] is None
 
