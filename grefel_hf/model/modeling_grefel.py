@@ -493,7 +493,7 @@ class GReFELModel(GReFELPreTrainedModel):
     >>> model = AutoModel.from_pretrained(BUNDLED_CHECKPOINT)
     >>> output = model(**processor(Image.open("face.jpg"), return_tensors="pt"))
     >>> output.pooler_output.shape
-    torch.Size([1, 256])
+    torch.Size([1, 192])
     ```
     """
 
