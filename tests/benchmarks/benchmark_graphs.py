@@ -11,7 +11,8 @@ import time
 from statistics import median
 
 import numpy as np
-from grefel_hf.runtime.onnx_session import cpu_session
+
+from grefel_hf.onnx_session import cpu_session
 
 CALLS = 4
 
