@@ -8,8 +8,8 @@ The layer sees the means of the last two maps. All of the backbone learns, or al
 --image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
 the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
 is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
-the classifier, which is thrown away, and to compare those of the runs' mean distributions ("ensemble"). The same
-command goes on from the last whole pass if it was interrupted.
+the classifier, which is thrown away, and, for comparison, those of the mean of the runs' distributions ("ensemble").
+The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -83,7 +83,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
-from grefel_hf import GReFELImageProcessor
+from grefel_hf import GReFELConfig, GReFELImageProcessor
 from grefel_hf.files import file_digest, whole_file, write_text
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.augmentation import FaceAugmentation, draw, mixed
@@ -215,13 +215,14 @@ def main(args: argparse.Namespace):
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
         build(args, len(data.label_names))
+        before = stage_before(args.backbone)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
     faces = FacesInMemory(data)
     runs = [train_run(args, seed, faces) for seed in args.seeds]
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
     if accelerator.is_main_process:
-        finish(args, runs, faces, accelerator.device)
+        finish(args, runs, before, faces, accelerator.device)
     leave(accelerator)
 
 
@@ -257,6 +258,8 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     if args.torch_compile:
         model.compile(backend=args.torch_compile)
     steps = len(data.train) // (args.per_device_train_batch_size * accelerator.num_processes)
+    if not steps:
+        sys.exit(f"Cannot start training: {len(data.train)} images are less than a batch; lower its size.")
     sizes = sizes_by_pass(args)
     schedule = get_scheduler("cosine", optimizer, args.warmup_steps, steps * len(sizes))
     average = WeightAverage(model, args.ema_decay)
@@ -336,8 +339,8 @@ def save(output_dir: Path, progress: dict[str, Any], settings: dict[str, Any], a
         sys.exit(f"Training ended early: {error} The same command goes on from the last checkpoint.")
 
 
-def finish(args: argparse.Namespace, runs: list[Run], faces: FacesInMemory, device: torch.device):
-    """Write the backbone's weights, the mean over the runs, and what was measured."""
+def finish(args: argparse.Namespace, runs: list[Run], before: dict | None, faces: FacesInMemory, device: torch.device):
+    """Write what was measured, and then the backbone's weights, the mean over the runs."""
     model, size = build(args, len(faces.data.label_names)).to(device), args.image_sizes[-1]
 
     def answers(weights: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -350,14 +353,14 @@ def finish(args: argparse.Namespace, runs: list[Run], faces: FacesInMemory, devi
         "ensemble": measure(faces, size, ensemble),
         "average": measure(faces, size, answers(mean_weights([run.weights for run in runs]))),
         "settings": settings_of(args),
-        "before": stage_before(args.backbone),
+        "before": before,
     }
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
     print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
     weights = {name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}
-    with whole_file(args.output_dir / "backbone.safetensors") as partial:
-        save_file(weights, partial)
     write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
+    with whole_file(args.output_dir / "backbone.safetensors") as partial:  # last: where they are, the stage is done
+        save_file(weights, partial)
 
 
 def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -378,7 +381,8 @@ def stage_before(weights: str) -> dict[str, Any] | None:
         if results.is_file():
             run = json.loads(results.read_text())
             args = run["args"]
-            settings = {"image_sizes": [args["model"]["image_size"]], "num_train_epochs": [args["num_train_epochs"]]}
+            size = GReFELConfig.from_pretrained(folder).image_backbone_size
+            settings = {"image_sizes": [size], "num_train_epochs": [args["num_train_epochs"]]}
             settings["freeze_stages"] = args["freeze_stages"]
             made = {"seed": args["seed"], "commit": run["commit"], "seconds": run["seconds"]}
             return {"script": "train/train.py", "runs": [made], "settings": settings, "before": None}

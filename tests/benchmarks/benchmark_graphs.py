@@ -17,13 +17,23 @@ from grefel_hf.onnx_session import cpu_session
 CALLS = 4
 
 
-def milliseconds(session, images: np.ndarray) -> float:
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("then", metavar="THEN.onnx")
+    parser.add_argument("now", metavar="NOW.onnx")
+    parser.add_argument("--rounds", type=int, default=40)
+    return parser.parse_args()
+
+
+def milliseconds(session, batch: int) -> float:
     """Of a face, after one call to wake up."""
+    shape = (batch, *session.get_inputs()[0].shape[1:])
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     session.run(None, {"pixel_values": images})
     started = time.perf_counter()
     for _ in range(CALLS):
         session.run(None, {"pixel_values": images})
-    return 1000 * (time.perf_counter() - started) / CALLS / len(images)
+    return 1000 * (time.perf_counter() - started) / CALLS / batch
 
 
 def main(args: argparse.Namespace):
@@ -31,20 +41,14 @@ def main(args: argparse.Namespace):
     for threads in (1, 2):
         sessions = [cpu_session(graph, threads, spinning=True) for graph in (args.then, args.now)]
         for batch in (1, 8):
-            shape = (batch, *sessions[0].get_inputs()[0].shape[1:])
-            images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
             rounds = []
             for number in range(args.rounds):
                 order = (0, 1) if number % 2 else (1, 0)
-                times = {index: milliseconds(sessions[index], images) for index in order}
+                times = {index: milliseconds(sessions[index], batch) for index in order}
                 rounds.append((times[0], times[1], times[1] / times[0]))
             then, now, ratio = (median(column) for column in zip(*rounds))
             print(f"| {threads} | {batch} | {then:.1f} | {now:.1f} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
-    parser.add_argument("then")
-    parser.add_argument("now")
-    parser.add_argument("--rounds", type=int, default=40)
-    main(parser.parse_args())
+    main(parse_args())

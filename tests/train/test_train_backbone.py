@@ -117,12 +117,14 @@ def test_a_backbone_is_taken_out_of_a_checkpoint_of_grefel(start, tmp_path):
     backbone = build(args, 8).backbone.state_dict()
     for name, weight in model.grefel.pyramid.image_backbone.state_dict().items():
         assert torch.equal(backbone[name], weight), name
-    args = {"model": {"image_size": 64}, "num_train_epochs": 3, "freeze_stages": 1, "seed": 5, "dataset_dir": "/home"}
+    args = {"model": {}, "num_train_epochs": 3, "freeze_stages": 1, "seed": 5, "dataset_dir": "/home"}  # no size told
     (tmp_path / "all_results.json").write_text(json.dumps({"args": args, "commit": "abc", "seconds": 9.0}))
+    config.save_pretrained(tmp_path / "best")
     before = stage_before(tmp_path / "best" / "model.safetensors")  # which lies in the run's folder
     assert before == stage_before(tmp_path / "model.safetensors")
     assert before["runs"] == [{"seed": 5, "commit": "abc", "seconds": 9.0}] and before["before"] is None
-    assert before["settings"] == {"image_sizes": [64], "num_train_epochs": [3], "freeze_stages": 1}
+    size = config.image_backbone_size
+    assert before["settings"] == {"image_sizes": [size], "num_train_epochs": [3], "freeze_stages": 1}
 
 
 def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_path):
@@ -153,6 +155,7 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
         (["--backbone", "none.safetensors"], "Cannot start training"),
         (["--image_sizes", 32], "as many numbers"),
         (["--streaming"], "leave it out"),
+        (["--per_device_train_batch_size", 999], "less than a batch"),
         (["--mixing_chance", 2], "between 0 and 1"),
         (["--seeds", 1, 1], "two runs of one seed"),
     ],
