@@ -236,9 +236,8 @@ def check_bfloat16_autocast(model: GReFELForImageClassification, batch: torch.Te
 def test_bfloat16_autocast_gives_the_same_distributions(predictor, astronaut):
     (face,) = predictor(astronaut).faces
     crop = predictor.processor([face.crop], return_tensors="pt")["pixel_values"]
-    # The aim is missed on pictures of noise: 0.047 at most, 4 of 64 probabilities by more than 0.02.
     check_bfloat16_autocast(
-        predictor.model, torch.cat([crop, pixels(7, predictor.model.config)]), worst=0.08, share=0.1
+        predictor.model, torch.cat([crop, pixels(7, predictor.model.config)]), worst=0.03, share=0.02
     )
 
 
