@@ -8,8 +8,10 @@ The layer sees the means of the last two maps. All of the backbone learns, or al
 --image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
 the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
 is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
-the classifier, which is thrown away, and, for comparison, those of the mean of the runs' distributions ("ensemble").
-The same command goes on from the last whole pass if it was interrupted.
+the averaged classifier and, for comparison, those of the mean of the runs' distributions ("ensemble"). Each run's own
+averaged weights, layer and all, are in OUT/seed-N/classifier.safetensors: several such networks can be the --teachers
+of another, whose targets are then in part the mean of what they say of the very view that it sees (Hinton et al., 2015;
+Beyer et al., 2022). The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,13 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--output_dir", required=True, type=Path)
-    add("--backbone", required=True, help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it.")
+    add(
+        "--backbone",
+        required=True,
+        help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it, or a run's classifier.safetensors.",
+    )
+    add("--teachers", nargs="+", default=[], metavar="FILE", help="Runs' classifier.safetensors to learn from.")
+    add("--teacher_weight", type=float, default=0.8, help="Share of the teachers in the targets.")
     add_data_arguments(parser)
     add("--image_sizes", type=int, nargs="+", default=[112, 160], help="Sides of the crops, one after the other.")
     add("--num_train_epochs", type=int, nargs="+", default=[18, 12], help="Passes at each of them.")
@@ -61,6 +69,8 @@ def parse_args(argv=None) -> argparse.Namespace:
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
     if not 0 <= args.mixing_chance <= 1:
         parser.error(f"--mixing_chance {args.mixing_chance}: a chance is between 0 and 1.")
+    if not 0 <= args.teacher_weight <= 1:
+        parser.error(f"--teacher_weight {args.teacher_weight}: a share is between 0 and 1.")
     if len(set(args.seeds)) < len(args.seeds):
         parser.error(f"--seeds {' '.join(map(str, args.seeds))}: two runs of one seed are the same.")
     if args.streaming:
@@ -79,7 +89,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
@@ -101,8 +111,9 @@ from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
 
-IN_GREFEL = "grefel.pyramid.image_backbone."
-PLACES = ("dataset_dir", "output_dir", "backbone")  # of this machine: what lies there counts, by its digest
+IN_OTHERS = ("grefel.pyramid.image_backbone.", "backbone.")  # in a GReFEL checkpoint, in classifier.safetensors
+CLASSIFIER = "classifier.safetensors"
+PLACES = ("dataset_dir", "output_dir", "backbone", "teachers")  # of this machine: what lies there counts, by its digest
 
 
 class ExpressionClassifier(nn.Module):
@@ -148,66 +159,109 @@ class FacesInMemory:
         self.processor = GReFELImageProcessor(do_grayscale=True)
         self.kept: dict[tuple[str, int], TensorDataset] = {}
 
-    def at(self, size: int, split: str) -> TensorDataset:
+    def at(self, size: int, split: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels (M, 1, S, S) uint8 and labels, on the device from the first time on."""
         if (size, split) not in self.kept:
-            rows = getattr(self.data, split)
-            self.kept[size, split] = in_memory(rows, self.processor, size, self.COLUMNS[split])
-        return self.kept[size, split]
+            crops = in_memory(getattr(self.data, split), self.processor, size, self.COLUMNS[split])
+            self.kept[size, split] = TensorDataset(*(tensor.to(device) for tensor in crops.tensors))
+        return self.kept[size, split].tensors
 
 
 @torch.no_grad()
 def predict(model: nn.Module, faces: FacesInMemory, size: int, device: torch.device) -> torch.Tensor:
     """Probabilities (M, N) of the validation images, in every process alike."""
     model.eval()
-    pixels, _ = faces.at(size, "validation").tensors
-    parts = (to_unit_range(part.to(device)) for part in pixels.split(128))
+    pixels, _ = faces.at(size, "validation", device)
+    parts = (to_unit_range(part) for part in pixels.split(128))
     logits = [model.forward(to_pixel_values(part, faces.processor)) for part in parts]  # `forward` is never compiled
     return torch.cat(logits).float().softmax(-1).cpu()
 
 
 def measure(faces: FacesInMemory, size: int, probabilities: torch.Tensor) -> dict[str, float]:
-    _, labels = faces.at(size, "validation").tensors
-    return classification_metrics(probabilities, labels)
+    _, labels = faces.at(size, "validation", probabilities.device)
+    return classification_metrics(probabilities, labels.to(probabilities.device))
 
 
 def sizes_by_pass(args: argparse.Namespace) -> list[int]:
     return [size for size, passes in zip(args.image_sizes, args.num_train_epochs) for _ in range(passes)]
 
 
+def order_of_pass(sampler: BalancedSampler, epoch: int, batch_size: int, accelerator: Accelerator) -> torch.Tensor:
+    """(steps, B): which images are in the batches of this process; what does not fill one for each is left out."""
+    sampler.set_epoch(epoch)
+    order = torch.tensor(list(sampler))
+    processes = accelerator.num_processes
+    steps = len(order) // (batch_size * processes)
+    return order[: steps * processes * batch_size].view(steps, processes, batch_size)[:, accelerator.process_index]
+
+
 def batches(
-    loader: DataLoader, args: argparse.Namespace, seed: int, epoch: int, processor, size: int, process_index: int
+    faces: tuple[torch.Tensor, torch.Tensor], order: torch.Tensor, args: argparse.Namespace, seeds: tuple, processor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Augmented pixel values (B, 3, S, S) and target distributions (B, N) of one pass."""
-    augment = FaceAugmentation(size, args.augmentation_strength)
-    loader.set_epoch(epoch)
-    for number, (pixels, labels) in enumerate(loader):
-        seed_batch(seed, epoch, number, process_index)
-        targets = target_distributions(labels, labels.shape[-1], 0.0, 1.0)
-        images = augment(to_unit_range(pixels))
+    """
+    Augmented pixel values (B, 3, S, S) and target distributions (B, N) of one pass, made where the faces are.
+
+    Args:
+        faces: pixels (M, 1, S, S) uint8 and distributions (M, N).
+        order: (steps, B), as of `order_of_pass`.
+        seeds: seed of the run, number of the pass, index of the process.
+    """
+    pixels, labels = faces
+    augment = FaceAugmentation(pixels.shape[-1], args.augmentation_strength)
+    seed, epoch, process = seeds
+    for number, chosen in enumerate(order.to(pixels.device)):
+        seed_batch(seed, epoch, number, process)
+        targets = target_distributions(labels[chosen], labels.shape[-1], 0.0, 1.0)
+        images = augment(to_unit_range(pixels[chosen]))
         if draw(1, args.mixing_chance).item():
             images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
         yield to_pixel_values(images, processor), targets
 
 
-def train_pass(model, optimizer, schedule, average: WeightAverage, parts: Iterator, accelerator: Accelerator) -> float:
-    """One pass over `batches`; the sum of the losses."""
+class Teachers:
+    """Trained classifiers whose mean distribution has a share in the targets of another."""
+
+    def __init__(self, files: Sequence[str], num_labels: int, share: float, accelerator: Accelerator):
+        self.networks = [ExpressionClassifier(num_labels) for _ in files]
+        for network, file in zip(self.networks, files):
+            network.load_state_dict(load_file(file))
+            network.to(accelerator.device, memory_format=torch.channels_last).eval()
+        self.share = share
+        self.accelerator = accelerator
+
+    @torch.no_grad()
+    def taught(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Targets (B, N) with the teachers' opinion of pixel values (B, 3, S, S) in them."""
+        if not self.networks:
+            return targets
+        with self.accelerator.autocast():
+            opinions = [network(images) for network in self.networks]
+        return torch.lerp(targets, torch.stack(opinions).float().softmax(-1).mean(0), self.share)
+
+
+def train_pass(
+    model, optimizer, schedule, average: WeightAverage, parts: Iterator, teachers: Teachers, accelerator: Accelerator
+) -> float:
+    """One pass over `batches`; the sum of the losses. Nothing in it waits for a GPU."""
     train_mode(model)
-    total = 0.0
+    total = torch.zeros((), device=accelerator.device)
     for images, targets in parts:
-        loss = nn.functional.cross_entropy(model(images).float(), targets)
+        loss = nn.functional.cross_entropy(model(images).float(), teachers.taught(images, targets))
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         average.update()
-        total += loss.item()
-    return total
+        total += loss.detach()
+    return total.item()
 
 
 def main(args: argparse.Namespace):
     keep_freed_memory()
     args.output_dir.mkdir(parents=True, exist_ok=True)
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    torch.backends.cudnn.benchmark = True  # every batch has one shape
     try:
         data = load_face_data(args)
         if data.validation is None:
@@ -215,12 +269,12 @@ def main(args: argparse.Namespace):
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
         build(args, len(data.label_names))
+        Teachers(args.teachers, len(data.label_names), args.teacher_weight, accelerator)
         before = stage_before(args.backbone)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
     faces = FacesInMemory(data)
     runs = [train_run(args, seed, faces) for seed in args.seeds]
-    accelerator = Accelerator(mixed_precision=args.mixed_precision)
     if accelerator.is_main_process:
         finish(args, runs, before, faces, accelerator.device)
     leave(accelerator)
@@ -230,8 +284,10 @@ def build(args: argparse.Namespace, num_labels: int) -> ExpressionClassifier:
     """A classifier on the backbone to start from, whose first stages are frozen if so asked."""
     model = ExpressionClassifier(num_labels)
     weights = load_file(args.backbone)
-    inside = {name.removeprefix(IN_GREFEL): w for name, w in weights.items() if name.startswith(IN_GREFEL)}
-    model.backbone.load_state_dict(inside or weights)
+    for prefix in IN_OTHERS:
+        inside = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        weights = inside or weights
+    model.backbone.load_state_dict(weights)
     if args.freeze_stages:
         for name in ("stem", "stage1", "stage2", "stage3")[: args.freeze_stages + 1]:
             getattr(model.backbone, name).requires_grad_(False)
@@ -253,7 +309,8 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     set_seed(seed)
     data, output_dir = faces.data, args.output_dir / f"seed-{seed}"
     model = build(args, len(data.label_names))
-    optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay)
+    fused = accelerator.device.type == "cuda"  # one kernel instead of some hundred
+    optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay, fused=fused)
     model, optimizer = accelerator.prepare(model, optimizer)
     if args.torch_compile:
         model.compile(backend=args.torch_compile)
@@ -266,25 +323,24 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     accelerator.register_for_checkpointing(schedule, average)
     settings = settings_of(args) | {"seed": seed, "processes": accelerator.num_processes}
     settings |= {"data": data_fingerprint(data.train), "start": file_digest(args.backbone)}
+    settings |= {"teachers": [file_digest(file) for file in args.teachers]}
     progress = resumed(output_dir, settings, accelerator)
 
     sampler = BalancedSampler(class_ids(data.train), args.balance_power, seed)
-    loader = None
+    teachers = Teachers(args.teachers, len(data.label_names), args.teacher_weight, accelerator)
     for epoch in range(progress["step"], len(sizes)):
         started, size = time.monotonic(), sizes[epoch]
-        if loader is None or size != sizes[epoch - 1]:
-            crops = faces.at(size, "train")
-            loader = DataLoader(crops, args.per_device_train_batch_size, sampler=sampler, drop_last=True)
-            loader = accelerator.prepare(loader)
+        crops = faces.at(size, "train", accelerator.device)
+        order = order_of_pass(sampler, epoch, args.per_device_train_batch_size, accelerator)
         parts = tqdm(
-            batches(loader, args, seed, epoch, faces.processor, size, accelerator.process_index),
+            batches(crops, order, args, (seed, epoch, accelerator.process_index), faces.processor),
             desc=f"seed {seed}, pass {epoch + 1}, {size} pixels",
             total=steps,
             mininterval=5,
             disable=not accelerator.is_main_process,
         )
         try:
-            total = train_pass(model, optimizer, schedule, average, parts, accelerator)
+            total = train_pass(model, optimizer, schedule, average, parts, teachers, accelerator)
         except TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             sys.exit(f"Cannot compile the network: {reason}. Leave --torch_compile out, or install a C++ compiler.")
@@ -300,6 +356,8 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
         save(output_dir, progress, settings, accelerator)
     with average.swapped_in():
         weights = {name: w.detach().clone() for name, w in accelerator.unwrap_model(model).state_dict().items()}
+    if accelerator.is_main_process:
+        write_weights(output_dir / CLASSIFIER, weights)
     return Run(weights, progress["log"], progress["commit"])
 
 
@@ -353,14 +411,19 @@ def finish(args: argparse.Namespace, runs: list[Run], before: dict | None, faces
         "ensemble": measure(faces, size, ensemble),
         "average": measure(faces, size, answers(mean_weights([run.weights for run in runs]))),
         "settings": settings_of(args),
+        "teachers": len(args.teachers),
         "before": before,
     }
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
     print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
-    weights = {name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}
     write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
-    with whole_file(args.output_dir / "backbone.safetensors") as partial:  # last: where they are, the stage is done
-        save_file(weights, partial)
+    # Last: where they are, the stage is done.
+    write_weights(args.output_dir / "backbone.safetensors", model.backbone.state_dict())
+
+
+def write_weights(file: Path, weights: dict[str, torch.Tensor]):
+    with whole_file(file) as partial:
+        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, partial)
 
 
 def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -375,8 +438,9 @@ def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tenso
 def stage_before(weights: str) -> dict[str, Any] | None:
     """What made them, where that lies beside them: the report of this script, or the like of a run of train.py."""
     folder = Path(weights).parent
-    if (folder / "backbone.json").is_file():
-        return json.loads((folder / "backbone.json").read_text())
+    for report in (folder / "backbone.json", folder.parent / "backbone.json"):  # an average, one of its runs
+        if report.is_file():
+            return json.loads(report.read_text())
     for results in (folder / "all_results.json", folder.parent / "all_results.json"):  # a checkpoint, a run's OUT/best
         if results.is_file():
             run = json.loads(results.read_text())

@@ -70,16 +70,21 @@ class FaceAugmentation(nn.Module):
             return rand_augment(images, self.rand_augment_operations, self.strength)
         images = random_colours(images, self.strength)
         for chance, change in CAMERA_STEPS:
-            chosen = draw(count, chance * self.strength).nonzero().squeeze(1).to(images.device)
+            chosen = beside(draw(count, chance * self.strength).nonzero().squeeze(1), images)
             if len(chosen):
                 images[chosen] = change(images[chosen], self.strength)
-        boxes = random_boxes(count, self.size, self.strength, chance=0.3).to(images.device)
+        boxes = random_boxes(count, self.size, self.strength, chance=0.3, device=images.device)
         return images.masked_fill_(boxes, 0.5).clamp_(0.0, 1.0)
 
 
 def build_augmentation(args: argparse.Namespace, size: int) -> FaceAugmentation:
     """By the flags of train.py."""
     return FaceAugmentation(size, args.augmentation_strength, args.rand_augment or 0)
+
+
+def beside(tensor: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """A tensor of the CPU on the device of the images, which a GPU need not have reached yet."""
+    return tensor.to(images.device, non_blocking=images.is_cuda)
 
 
 def draw(count: int, chance: float) -> torch.Tensor:
@@ -112,7 +117,7 @@ def random_windows(count: int, resolution: int, size: int, strength: float) -> t
 
 def resample(images: torch.Tensor, windows: torch.Tensor, size: int) -> torch.Tensor:
     """Images (B, C, R, R) at the places of `random_windows` -> (B, C, size, size); edges are continued outwards."""
-    grid = F.affine_grid(windows.to(images), (len(images), 1, size, size), align_corners=False)
+    grid = F.affine_grid(beside(windows, images), (len(images), 1, size, size), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
@@ -136,15 +141,16 @@ def random_colours(images: torch.Tensor, strength: float) -> torch.Tensor:
     chroma = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], -1).view(-1, 3, 3)
     matrices = contrast[:, None, None] * (YIQ_TO_RGB @ chroma @ RGB_TO_YIQ)
     luma = RGB_TO_YIQ[0] if images.shape[1] == 3 else torch.ones(1)
-    offsets = (1 - contrast).to(images) * (images.mean((2, 3)) @ luma.to(images)) + brightness.to(images)
+    offsets = beside(1 - contrast, images) * (images.mean((2, 3)) @ beside(luma, images)) + beside(brightness, images)
     if images.shape[1] == 1:
-        return torch.addcmul(offsets.view(-1, 1, 1, 1), images, contrast.to(images).view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
+        factors = beside(contrast, images).view(-1, 1, 1, 1)
+        return torch.addcmul(offsets.view(-1, 1, 1, 1), images, factors).clamp_(0.0, 1.0)
     return mix_channels(images, matrices, offsets).clamp_(0.0, 1.0)
 
 
 def mix_channels(images: torch.Tensor, matrices: torch.Tensor, offsets: torch.Tensor | None = None) -> torch.Tensor:
     """Images (B, 3, H, W) with every pixel multiplied by (B, 3, 3) or (3, 3), plus (B,)."""
-    matrices = matrices.to(images).expand(len(images), 3, 3)
+    matrices = beside(matrices, images).expand(len(images), 3, 3)
     offsets = images.new_zeros(()) if offsets is None else offsets.view(-1, 1, 1)
     return torch.baddbmm(offsets, matrices, images.flatten(2)).view_as(images)
 
@@ -155,13 +161,14 @@ def random_sharpness(images: torch.Tensor, strength: float) -> torch.Tensor:
     widest = 0.018 * strength * size  # standard deviation in pixels: 2 of 112
     smooth = gaussian_blur(images, uniform(count, 0.1 * widest, widest), radius=math.ceil(2.5 * widest))
     gain = torch.where(draw(count, 0.5), torch.zeros(count), 1 + uniform(count, 0.0, 1.5) * strength)
-    return torch.lerp(smooth, images, gain.to(images).view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
+    return torch.lerp(smooth, images, beside(gain, images).view(-1, 1, 1, 1)).clamp_(0.0, 1.0)
 
 
 def gaussian_blur(images: torch.Tensor, deviations: torch.Tensor, radius: int) -> torch.Tensor:
     """Images (n, C, H, W), each blurred by a Gaussian of its own standard deviation (n,) in pixels."""
     offsets = torch.arange(-radius, radius + 1)
-    kernels = torch.softmax(-0.5 * (offsets / deviations[:, None]) ** 2, -1).to(images)  # (n, 2 radius + 1)
+    kernels = torch.softmax(-0.5 * (offsets / deviations[:, None]) ** 2, -1)  # (n, 2 radius + 1)
+    kernels = beside(kernels, images)
     images = F.pad(images, (radius,) * 4, mode="replicate").transpose(0, 1)  # (C, n, ...): one kernel per channel
     images = F.conv2d(images, kernels[:, None, None, :], groups=len(kernels))
     return F.conv2d(images, kernels[:, None, :, None], groups=len(kernels)).transpose(0, 1)
@@ -180,7 +187,7 @@ def random_grain(images: torch.Tensor, strength: float) -> torch.Tensor:
     """Gaussian noise of brightness on images (n, 3, S, S), of up to 12 % of full scale at strength 1."""
     deviations = uniform(len(images), 0.01, 0.01 + 0.11 * strength).view(-1, 1, 1, 1)
     grain = deviations * torch.randn(len(images), 1, *images.shape[-2:])
-    return (images + grain.to(images)).clamp_(0.0, 1.0)
+    return (images + beside(grain, images)).clamp_(0.0, 1.0)
 
 
 def random_compression(images: torch.Tensor, strength: float) -> torch.Tensor:
@@ -192,8 +199,8 @@ def random_compression(images: torch.Tensor, strength: float) -> torch.Tensor:
     luma = (10 + frequency**2).clamp(max=100) / 255
     table = torch.stack([luma, 2 * luma, 2 * luma])[:channels].view(channels, 1, 64)
     steps = uniform(count, 0.3, 0.3 + 2.2 * strength).view(-1, 1, 1, 1) * table  # (n, C, 1, 64)
-    steps = steps.to(images)
-    transform = block_cosine_transform().to(images)
+    steps = beside(steps, images)
+    transform = beside(block_cosine_transform(), images)
 
     padding = -size % 8
     blocks = F.pad(images, (0, padding, 0, padding), mode="replicate")
@@ -223,14 +230,18 @@ CAMERA_STEPS = (
 )
 
 
-def random_boxes(count: int, size: int, strength: float, chance: float) -> torch.Tensor:
+def random_boxes(
+    count: int, size: int, strength: float, chance: float, device: torch.device | None = None
+) -> torch.Tensor:
     """(count, 1, size, size) bool: one box in those images that draw it, of 2 to 2 + 13 * strength % of the image."""
     area = draw(count, chance) * uniform(count, 0.02, 0.02 + 0.13 * strength)
     ratio = uniform(count, math.log(0.4), math.log(2.5)).exp()  # height to width
     sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], -1) * size  # (count, 2): height, width
     start = torch.rand(count, 2) * (size - sides)
-    pixels = torch.arange(size) + 0.5
-    inside = (pixels >= start[..., None]) & (pixels < (start + sides)[..., None])  # (count, 2, size)
+    edges = torch.stack([start, start + sides], -1)
+    start, end = edges.to(device, non_blocking=True).unsqueeze(3).unbind(2)  # (count, 2, 1) each
+    pixels = torch.arange(size, device=device) + 0.5
+    inside = (pixels >= start) & (pixels < end)  # (count, 2, size)
     return (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
 
 
@@ -254,15 +265,12 @@ def cutmix(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[t
     count, size = len(images), images.shape[-1]
     side = (1 - share).sqrt() * size
     centre = torch.rand(count, 2) * size  # a box may reach over the edge
-    pixels = torch.arange(size) + 0.5
+    partner, side, centre = (beside(tensor, images) for tensor in (partner, side, centre))
+    pixels = torch.arange(size, device=images.device) + 0.5
     inside = (pixels - centre[..., None]).abs() < side[:, None, None] / 2  # (count, 2, size)
     box = (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]  # (count, 1, size, size)
     kept = 1 - box.float().mean((1, 2, 3))
-    partner = partner.to(images.device)
-    return (
-        torch.where(box.to(images.device), images[partner], images),
-        torch.lerp(targets[partner], targets, kept.to(targets).view(-1, 1)),
-    )
+    return torch.where(box, images[partner], images), torch.lerp(targets[partner], targets, kept.view(-1, 1))
 
 
 def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -281,10 +289,10 @@ def mixup(images: torch.Tensor, targets: torch.Tensor, alpha: float) -> tuple[to
         Images and targets of the same shapes.
     """
     partner, share = mixing_partners(images, targets, alpha)
-    partner = partner.to(images.device)
+    partner, share = beside(partner, images), beside(share, images)
     return (
-        torch.lerp(images[partner], images, share.to(images).view(-1, 1, 1, 1)),
-        torch.lerp(targets[partner], targets, share.to(targets).view(-1, 1)),
+        torch.lerp(images[partner], images, share.view(-1, 1, 1, 1)),
+        torch.lerp(targets[partner], targets, share.view(-1, 1)),
     )
 
 

@@ -31,10 +31,10 @@ class WeightAverage:
     def update(self):
         """Take in the model's weights as they are after an optimiser step. The first call copies them."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 0.0
-        for average, value in zip(self.tensors, local_tensors(self.model)):
-            if average.is_floating_point():
-                average.lerp_(value, 1.0 - decay)
-            else:  # counters of batches
+        pairs = list(zip(self.tensors, local_tensors(self.model)))
+        torch._foreach_lerp_(*zip(*(pair for pair in pairs if pair[0].is_floating_point())), 1.0 - decay)
+        for average, value in pairs:
+            if not average.is_floating_point():  # counters of batches
                 average.copy_(value)
         self.updates += 1
 
