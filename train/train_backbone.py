@@ -8,10 +8,9 @@ The layer sees the means of the last two maps. All of the backbone learns, or al
 --image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
 the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
 is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
-the averaged classifier and, for comparison, those of the mean of the runs' distributions ("ensemble"). Each run's own
-averaged weights, layer and all, are in OUT/seed-N/classifier.safetensors: several such networks can be the --teachers
-of another, whose targets are then in part the mean of what they say of the very view that it sees (Hinton et al., 2015;
-Beyer et al., 2022). The same command goes on from the last whole pass if it was interrupted.
+that network and, for comparison, those of the mean of the runs' distributions ("ensemble"). With their layers, the mean
+is in OUT/classifier.safetensors and each run in OUT/seed-N/classifier.safetensors: they can be the --teachers of
+another run, or of GReFEL. The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -19,13 +18,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.flags import FlagParser
+from grefel_train.run.arguments import add_teacher_arguments
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -37,8 +37,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         required=True,
         help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it, or a run's classifier.safetensors.",
     )
-    add("--teachers", nargs="+", default=[], metavar="FILE", help="Runs' classifier.safetensors to learn from.")
-    add("--teacher_weight", type=float, default=0.8, help="Share of the teachers in the targets.")
+    add_teacher_arguments(add)
     add_data_arguments(parser)
     add("--image_sizes", type=int, nargs="+", default=[112, 160], help="Sides of the crops, one after the other.")
     add("--num_train_epochs", type=int, nargs="+", default=[18, 12], help="Passes at each of them.")
@@ -67,10 +66,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if len(args.image_sizes) != len(args.num_train_epochs):
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
-    if not 0 <= args.mixing_chance <= 1:
-        parser.error(f"--mixing_chance {args.mixing_chance}: a chance is between 0 and 1.")
-    if not 0 <= args.teacher_weight <= 1:
-        parser.error(f"--teacher_weight {args.teacher_weight}: a share is between 0 and 1.")
+    for flag in ("mixing_chance", "teacher_weight"):
+        if not 0 <= getattr(args, flag) <= 1:
+            parser.error(f"--{flag} {getattr(args, flag)}: it is between 0 and 1.")
     if len(set(args.seeds)) < len(args.seeds):
         parser.error(f"--seeds {' '.join(map(str, args.seeds))}: two runs of one seed are the same.")
     if args.streaming:
@@ -95,7 +93,6 @@ from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELImageProcessor
 from grefel_hf.files import file_digest, whole_file, write_text
-from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.augmentation import FaceAugmentation, draw, mixed
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
 from grefel_train.data.fingerprint import data_fingerprint
@@ -110,27 +107,10 @@ from grefel_train.run.checkpoints import CheckpointError, as_json, checked_progr
 from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
+from grefel_train.run.teachers import CLASSIFIER_FILE, ExpressionClassifier, Teachers, save_classifier
 
 IN_OTHERS = ("grefel.pyramid.image_backbone.", "backbone.")  # in a GReFEL checkpoint, in classifier.safetensors
-CLASSIFIER = "classifier.safetensors"
 PLACES = ("dataset_dir", "output_dir", "backbone", "teachers")  # of this machine: what lies there counts, by its digest
-
-
-class ExpressionClassifier(nn.Module):
-    """Pixels (B, 3, S, S) to logits (B, N): the backbone's last two maps, averaged and normalised, and one layer."""
-
-    def __init__(self, num_labels: int):
-        super().__init__()
-        self.backbone = MobileNetV1()
-        self.norms = nn.ModuleList([nn.LayerNorm(512), nn.LayerNorm(1024)])
-        self.classifier = nn.Linear(512 + 1024, num_labels)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
-
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        _, middle, high = self.backbone(pixel_values)
-        means = [norm(maps.float().mean((2, 3))) for norm, maps in zip(self.norms, (middle, high))]
-        return self.classifier(torch.cat(means, -1))
 
 
 def in_memory(split: Dataset, processor: GReFELImageProcessor, size: int, column: str) -> TensorDataset:
@@ -218,27 +198,6 @@ def batches(
         yield to_pixel_values(images, processor), targets
 
 
-class Teachers:
-    """Trained classifiers whose mean distribution has a share in the targets of another."""
-
-    def __init__(self, files: Sequence[str], num_labels: int, share: float, accelerator: Accelerator):
-        self.networks = [ExpressionClassifier(num_labels) for _ in files]
-        for network, file in zip(self.networks, files):
-            network.load_state_dict(load_file(file))
-            network.to(accelerator.device, memory_format=torch.channels_last).eval()
-        self.share = share
-        self.accelerator = accelerator
-
-    @torch.no_grad()
-    def taught(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Targets (B, N) with the teachers' opinion of pixel values (B, 3, S, S) in them."""
-        if not self.networks:
-            return targets
-        with self.accelerator.autocast():
-            opinions = [network(images) for network in self.networks]
-        return torch.lerp(targets, torch.stack(opinions).float().softmax(-1).mean(0), self.share)
-
-
 def train_pass(
     model, optimizer, schedule, average: WeightAverage, parts: Iterator, teachers: Teachers, accelerator: Accelerator
 ) -> float:
@@ -269,12 +228,12 @@ def main(args: argparse.Namespace):
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
         build(args, len(data.label_names))
-        Teachers(args.teachers, len(data.label_names), args.teacher_weight, accelerator)
+        teachers = Teachers(args.teachers, data.label_names, args.teacher_weight, accelerator)
         before = stage_before(args.backbone)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
     faces = FacesInMemory(data)
-    runs = [train_run(args, seed, faces) for seed in args.seeds]
+    runs = [train_run(args, seed, faces, teachers) for seed in args.seeds]
     if accelerator.is_main_process:
         finish(args, runs, before, faces, accelerator.device)
     leave(accelerator)
@@ -303,7 +262,7 @@ class Run:
     commit: str | None
 
 
-def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
+def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory, teachers: Teachers) -> Run:
     """One run, from its last checkpoint in OUT/seed-N if there is one."""
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
     set_seed(seed)
@@ -323,11 +282,10 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     accelerator.register_for_checkpointing(schedule, average)
     settings = settings_of(args) | {"seed": seed, "processes": accelerator.num_processes}
     settings |= {"data": data_fingerprint(data.train), "start": file_digest(args.backbone)}
-    settings |= {"teachers": [file_digest(file) for file in args.teachers]}
+    settings |= {"teachers": teachers.digests}
     progress = resumed(output_dir, settings, accelerator)
 
     sampler = BalancedSampler(class_ids(data.train), args.balance_power, seed)
-    teachers = Teachers(args.teachers, len(data.label_names), args.teacher_weight, accelerator)
     for epoch in range(progress["step"], len(sizes)):
         started, size = time.monotonic(), sizes[epoch]
         crops = faces.at(size, "train", accelerator.device)
@@ -357,7 +315,7 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     with average.swapped_in():
         weights = {name: w.detach().clone() for name, w in accelerator.unwrap_model(model).state_dict().items()}
     if accelerator.is_main_process:
-        write_weights(output_dir / CLASSIFIER, weights)
+        save_classifier(output_dir / CLASSIFIER_FILE, weights, data.label_names)
     return Run(weights, progress["log"], progress["commit"])
 
 
@@ -417,13 +375,9 @@ def finish(args: argparse.Namespace, runs: list[Run], before: dict | None, faces
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
     print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
     write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
-    # Last: where they are, the stage is done.
-    write_weights(args.output_dir / "backbone.safetensors", model.backbone.state_dict())
-
-
-def write_weights(file: Path, weights: dict[str, torch.Tensor]):
-    with whole_file(file) as partial:
-        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, partial)
+    save_classifier(args.output_dir / CLASSIFIER_FILE, model.state_dict(), faces.data.label_names)
+    with whole_file(args.output_dir / "backbone.safetensors") as partial:  # last: where they are, the stage is done
+        save_file({name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}, partial)
 
 
 def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
