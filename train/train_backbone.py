@@ -87,7 +87,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
-from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
@@ -113,7 +112,9 @@ IN_OTHERS = ("grefel.pyramid.image_backbone.", "backbone.")  # in a GReFEL check
 PLACES = ("dataset_dir", "output_dir", "backbone", "teachers")  # of this machine: what lies there counts, by its digest
 
 
-def in_memory(split: Dataset, processor: GReFELImageProcessor, size: int, column: str) -> TensorDataset:
+def in_memory(
+    split: Dataset, processor: GReFELImageProcessor, size: int, column: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Grey pixels (M, 1, S, S) uint8 of a split with its labels: class ids (M,) or distributions (M, N)."""
     faces = FaceDataset(split, processor, column, size=size)
     pixels, labels = torch.empty(len(split), 1, size, size, dtype=torch.uint8), []
@@ -121,7 +122,7 @@ def in_memory(split: Dataset, processor: GReFELImageProcessor, size: int, column
         item = faces[i]
         pixels[i] = item["pixels"][:1]
         labels.append(item["labels"])
-    return TensorDataset(pixels, torch.stack(labels))
+    return pixels, torch.stack(labels)
 
 
 def to_pixel_values(images: torch.Tensor, processor: GReFELImageProcessor) -> torch.Tensor:
@@ -137,14 +138,14 @@ class FacesInMemory:
     def __init__(self, data: FaceData):
         self.data = data
         self.processor = GReFELImageProcessor(do_grayscale=True)
-        self.kept: dict[tuple[str, int], TensorDataset] = {}
+        self.kept: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def at(self, size: int, split: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels (M, 1, S, S) uint8 and labels, on the device from the first time on."""
         if (size, split) not in self.kept:
-            crops = in_memory(getattr(self.data, split), self.processor, size, self.COLUMNS[split])
-            self.kept[size, split] = TensorDataset(*(tensor.to(device) for tensor in crops.tensors))
-        return self.kept[size, split].tensors
+            pixels, labels = in_memory(getattr(self.data, split), self.processor, size, self.COLUMNS[split])
+            self.kept[size, split] = (pixels.to(device), labels.to(device))
+        return self.kept[size, split]
 
 
 @torch.no_grad()
@@ -370,6 +371,7 @@ def finish(args: argparse.Namespace, runs: list[Run], before: dict | None, faces
         "average": measure(faces, size, answers(mean_weights([run.weights for run in runs]))),
         "settings": settings_of(args),
         "teachers": len(args.teachers),
+        "start": start_run(args.backbone),
         "before": before,
     }
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
@@ -387,6 +389,12 @@ def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tenso
         name: torch.stack([state[name] for state in states]).mean(0) if weight.is_floating_point() else weight
         for name, weight in first.items()
     }
+
+
+def start_run(weights: str) -> str | None:
+    """Which run of the stage before it is, seed-N, or None where it is no single one of several."""
+    file = Path(weights)
+    return file.parent.name if file.name == CLASSIFIER_FILE and file.parent.name.startswith("seed-") else None
 
 
 def stage_before(weights: str) -> dict[str, Any] | None:
