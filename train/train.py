@@ -68,7 +68,6 @@ from grefel_train.run.output_dir import DISK_FULL, lock_folder
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import run_origin
 from grefel_train.run.rate_finder import find_rate, suggested_rate, table
-from grefel_train.run.teachers import Teachers
 
 # What is wrong with the settings, the data or the disk, rather than with this program.
 START_ERRORS = (OSError, ValueError, SafetensorError, StrictDataclassError, PushError)
@@ -246,9 +245,6 @@ def build_run(
         "processes": accelerator.num_processes,
         "mixed_precision": accelerator.mixed_precision,
     }
-    teachers = Teachers(args.teachers, data.label_names, args.teacher_weight, accelerator)
-    if teachers.networks:
-        settings["teachers"] = teachers.digests
     checkpoint = checkpoint_to_resume(args, output_dir)
     prolonging = may_be_prolonged(args)
     progress = Progress(**read_checkpoint(checkpoint, settings, prolonging)) if checkpoint else Progress()
@@ -263,7 +259,6 @@ def build_run(
         train_loader=loader,
         eval_loader=validation,
         processor=processor,
-        teachers=teachers,
         total_steps=total_steps,
         settings=settings,
         progress=progress,

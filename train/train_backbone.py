@@ -8,9 +8,8 @@ The layer sees the means of the last two maps. All of the backbone learns, or al
 --image_sizes for as many passes as --num_train_epochs says, on one cosine schedule; with several --seeds one run after
 the other, all from --backbone. OUT/backbone.safetensors, the mean of the runs' averaged weights after their last pass,
 is for `train.py --image_backbone`, or for another run to start from. OUT/backbone.json has the validation metrics of
-that network and, for comparison, those of the mean of the runs' distributions ("ensemble"). With their layers, the mean
-is in OUT/classifier.safetensors and each run in OUT/seed-N/classifier.safetensors: they can be the --teachers of
-another run, or of GReFEL. The same command goes on from the last whole pass if it was interrupted.
+the classifier, which is thrown away, and, for comparison, those of the mean of the runs' distributions ("ensemble").
+The same command goes on from the last whole pass if it was interrupted.
 """
 
 import argparse
@@ -25,19 +24,13 @@ from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments
 from grefel_train.flags import FlagParser
-from grefel_train.run.arguments import add_teacher_arguments
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = FlagParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--output_dir", required=True, type=Path)
-    add(
-        "--backbone",
-        required=True,
-        help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it, or a run's classifier.safetensors.",
-    )
-    add_teacher_arguments(add)
+    add("--backbone", required=True, help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it.")
     add_data_arguments(parser)
     add("--image_sizes", type=int, nargs="+", default=[112, 160], help="Sides of the crops, one after the other.")
     add("--num_train_epochs", type=int, nargs="+", default=[18, 12], help="Passes at each of them.")
@@ -66,9 +59,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if len(args.image_sizes) != len(args.num_train_epochs):
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
-    for flag in ("mixing_chance", "teacher_weight"):
-        if not 0 <= getattr(args, flag) <= 1:
-            parser.error(f"--{flag} {getattr(args, flag)}: it is between 0 and 1.")
+    if not 0 <= args.mixing_chance <= 1:
+        parser.error(f"--mixing_chance {args.mixing_chance}: a chance is between 0 and 1.")
     if len(set(args.seeds)) < len(args.seeds):
         parser.error(f"--seeds {' '.join(map(str, args.seeds))}: two runs of one seed are the same.")
     if args.streaming:
@@ -92,6 +84,7 @@ from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELImageProcessor
 from grefel_hf.files import file_digest, whole_file, write_text
+from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.augmentation import FaceAugmentation, draw, mixed
 from grefel_train.data.dataset import FaceDataset, normalize, to_unit_range
 from grefel_train.data.fingerprint import data_fingerprint
@@ -106,10 +99,26 @@ from grefel_train.run.checkpoints import CheckpointError, as_json, checked_progr
 from grefel_train.run.loop import seed_batch
 from grefel_train.run.processes import keep_freed_memory, leave
 from grefel_train.run.provenance import provenance
-from grefel_train.run.teachers import CLASSIFIER_FILE, ExpressionClassifier, Teachers, save_classifier
 
-IN_OTHERS = ("grefel.pyramid.image_backbone.", "backbone.")  # in a GReFEL checkpoint, in classifier.safetensors
-PLACES = ("dataset_dir", "output_dir", "backbone", "teachers")  # of this machine: what lies there counts, by its digest
+IN_GREFEL = "grefel.pyramid.image_backbone."
+PLACES = ("dataset_dir", "output_dir", "backbone")  # of this machine: what lies there counts, by its digest
+
+
+class ExpressionClassifier(nn.Module):
+    """Pixels (B, 3, S, S) to logits (B, N): the backbone's last two maps, averaged and normalised, and one layer."""
+
+    def __init__(self, num_labels: int):
+        super().__init__()
+        self.backbone = MobileNetV1()
+        self.norms = nn.ModuleList([nn.LayerNorm(512), nn.LayerNorm(1024)])
+        self.classifier = nn.Linear(512 + 1024, num_labels)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        _, middle, high = self.backbone(pixel_values)
+        means = [norm(maps.float().mean((2, 3))) for norm, maps in zip(self.norms, (middle, high))]
+        return self.classifier(torch.cat(means, -1))
 
 
 def in_memory(
@@ -199,14 +208,12 @@ def batches(
         yield to_pixel_values(images, processor), targets
 
 
-def train_pass(
-    model, optimizer, schedule, average: WeightAverage, parts: Iterator, teachers: Teachers, accelerator: Accelerator
-) -> float:
+def train_pass(model, optimizer, schedule, average: WeightAverage, parts: Iterator, accelerator: Accelerator) -> float:
     """One pass over `batches`; the sum of the losses. Nothing in it waits for a GPU."""
     train_mode(model)
     total = torch.zeros((), device=accelerator.device)
     for images, targets in parts:
-        loss = nn.functional.cross_entropy(model(images).float(), teachers.taught(images, targets))
+        loss = nn.functional.cross_entropy(model(images).float(), targets)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
@@ -220,8 +227,6 @@ def train_pass(
 def main(args: argparse.Namespace):
     keep_freed_memory()
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(mixed_precision=args.mixed_precision)
-    torch.backends.cudnn.benchmark = True  # every batch has one shape
     try:
         data = load_face_data(args)
         if data.validation is None:
@@ -229,12 +234,12 @@ def main(args: argparse.Namespace):
         if training_target_column(data.train) != "distribution":
             raise ValueError("the data has one class for each image, and this script teaches from votes.")
         build(args, len(data.label_names))
-        teachers = Teachers(args.teachers, data.label_names, args.teacher_weight, accelerator)
         before = stage_before(args.backbone)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         sys.exit(f"Cannot start training: {error}")
     faces = FacesInMemory(data)
-    runs = [train_run(args, seed, faces, teachers) for seed in args.seeds]
+    runs = [train_run(args, seed, faces) for seed in args.seeds]
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
     if accelerator.is_main_process:
         finish(args, runs, before, faces, accelerator.device)
     leave(accelerator)
@@ -244,10 +249,8 @@ def build(args: argparse.Namespace, num_labels: int) -> ExpressionClassifier:
     """A classifier on the backbone to start from, whose first stages are frozen if so asked."""
     model = ExpressionClassifier(num_labels)
     weights = load_file(args.backbone)
-    for prefix in IN_OTHERS:
-        inside = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-        weights = inside or weights
-    model.backbone.load_state_dict(weights)
+    inside = {name.removeprefix(IN_GREFEL): w for name, w in weights.items() if name.startswith(IN_GREFEL)}
+    model.backbone.load_state_dict(inside or weights)
     if args.freeze_stages:
         for name in ("stem", "stage1", "stage2", "stage3")[: args.freeze_stages + 1]:
             getattr(model.backbone, name).requires_grad_(False)
@@ -263,14 +266,15 @@ class Run:
     commit: str | None
 
 
-def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory, teachers: Teachers) -> Run:
+def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     """One run, from its last checkpoint in OUT/seed-N if there is one."""
     accelerator = Accelerator(mixed_precision=args.mixed_precision)
     set_seed(seed)
     data, output_dir = faces.data, args.output_dir / f"seed-{seed}"
     model = build(args, len(data.label_names))
-    fused = accelerator.device.type == "cuda"  # one kernel instead of some hundred
-    optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay, fused=fused)
+    on_gpu = accelerator.device.type == "cuda"
+    torch.backends.cudnn.benchmark = on_gpu  # every batch has one shape
+    optimizer = torch.optim.AdamW(parameter_groups(model, args), weight_decay=args.weight_decay, fused=on_gpu)
     model, optimizer = accelerator.prepare(model, optimizer)
     if args.torch_compile:
         model.compile(backend=args.torch_compile)
@@ -283,7 +287,6 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory, teacher
     accelerator.register_for_checkpointing(schedule, average)
     settings = settings_of(args) | {"seed": seed, "processes": accelerator.num_processes}
     settings |= {"data": data_fingerprint(data.train), "start": file_digest(args.backbone)}
-    settings |= {"teachers": teachers.digests}
     progress = resumed(output_dir, settings, accelerator)
 
     sampler = BalancedSampler(class_ids(data.train), args.balance_power, seed)
@@ -299,7 +302,7 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory, teacher
             disable=not accelerator.is_main_process,
         )
         try:
-            total = train_pass(model, optimizer, schedule, average, parts, teachers, accelerator)
+            total = train_pass(model, optimizer, schedule, average, parts, accelerator)
         except TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             sys.exit(f"Cannot compile the network: {reason}. Leave --torch_compile out, or install a C++ compiler.")
@@ -315,8 +318,6 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory, teacher
         save(output_dir, progress, settings, accelerator)
     with average.swapped_in():
         weights = {name: w.detach().clone() for name, w in accelerator.unwrap_model(model).state_dict().items()}
-    if accelerator.is_main_process:
-        save_classifier(output_dir / CLASSIFIER_FILE, weights, data.label_names)
     return Run(weights, progress["log"], progress["commit"])
 
 
@@ -370,16 +371,14 @@ def finish(args: argparse.Namespace, runs: list[Run], before: dict | None, faces
         "ensemble": measure(faces, size, ensemble),
         "average": measure(faces, size, answers(mean_weights([run.weights for run in runs]))),
         "settings": settings_of(args),
-        "teachers": len(args.teachers),
-        "start": start_run(args.backbone),
         "before": before,
     }
     accuracies = ", ".join(f"{run.log[-1]['accuracy']:.2%}" for run in runs)
     print(f"On validation right: {accuracies}; the mean of the weights {report['average']['accuracy']:.2%}.")
+    weights = {name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}
     write_text(args.output_dir / "backbone.json", json.dumps(report, indent=2) + "\n")
-    save_classifier(args.output_dir / CLASSIFIER_FILE, model.state_dict(), faces.data.label_names)
     with whole_file(args.output_dir / "backbone.safetensors") as partial:  # last: where they are, the stage is done
-        save_file({name: weight.cpu().contiguous() for name, weight in model.backbone.state_dict().items()}, partial)
+        save_file(weights, partial)
 
 
 def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -391,18 +390,11 @@ def mean_weights(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tenso
     }
 
 
-def start_run(weights: str) -> str | None:
-    """Which run of the stage before it is, seed-N, or None where it is no single one of several."""
-    file = Path(weights)
-    return file.parent.name if file.name == CLASSIFIER_FILE and file.parent.name.startswith("seed-") else None
-
-
 def stage_before(weights: str) -> dict[str, Any] | None:
     """What made them, where that lies beside them: the report of this script, or the like of a run of train.py."""
     folder = Path(weights).parent
-    for report in (folder / "backbone.json", folder.parent / "backbone.json"):  # an average, one of its runs
-        if report.is_file():
-            return json.loads(report.read_text())
+    if (folder / "backbone.json").is_file():
+        return json.loads((folder / "backbone.json").read_text())
     for results in (folder / "all_results.json", folder.parent / "all_results.json"):  # a checkpoint, a run's OUT/best
         if results.is_file():
             run = json.loads(results.read_text())

@@ -6,14 +6,11 @@ import re
 import subprocess
 
 import pytest
-import torch
 import yaml
-from safetensors.torch import load_file
 
-from grefel_train.run.teachers import ExpressionClassifier, save_classifier
 from tests.helpers import REPOSITORY
 from tests.helpers.launch import run
-from tests.helpers.training_runs import CLASSES, log_entries, write_faces
+from tests.helpers.training_runs import log_entries, write_faces
 
 RECIPES = [REPOSITORY / f"train/configs/grefel-small-{name}.yaml" for name in ("mobilenet-v1", "parts")]
 TINY = dict(image_size=64, image_backbone_size=64, landmark_backbone_size=16, window_sizes=[4, 2, 1])
@@ -91,9 +88,7 @@ def test_each_stage_starts_from_the_weights_of_the_one_before(make_weights):
     assert f"--output_dir {whole} " in next(c for c in commands if c.startswith("train/train.py"))
     assert trunk[0] == (f"{whole}/best/model.safetensors", "runs/backbone-first")
     assert trunk[1] == ("runs/backbone-first/backbone.safetensors", "runs/backbone")
-    recipe = yaml.safe_load(RECIPES[1].read_text())
-    assert recipe["image_backbone"] == "runs/backbone/backbone.safetensors"
-    assert recipe["teachers"] == ["runs/backbone/classifier.safetensors"]
+    assert yaml.safe_load(RECIPES[1].read_text())["image_backbone"] == "runs/backbone/backbone.safetensors"
 
 
 def test_every_stage_keeps_the_same_images_out_of_training():
@@ -113,11 +108,6 @@ def test_the_recipe_trains_on_a_tiny_network(path, tmp_path):
     recipe = yaml.safe_load(path.read_text())
     for weights in ("image_backbone", "landmark_backbone"):
         del recipe[weights]
-    teacher = ExpressionClassifier(len(CLASSES))
-    torch.nn.init.normal_(teacher.classifier.weight)
-    save_classifier(tmp_path / "teacher.safetensors", teacher.state_dict(), sorted(CLASSES))
-    if taught := "teachers" in recipe:
-        recipe["teachers"] = [str(tmp_path / "teacher.safetensors")]
     recipe |= {"model": recipe["model"] | TINY, "mixed_precision": "no", "per_device_train_batch_size": 8}
     recipe |= {"num_train_epochs": 2, "warmup_steps": 2, "dataloader_num_workers": 0, "logging_steps": 1}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
@@ -130,17 +120,3 @@ def test_the_recipe_trains_on_a_tiny_network(path, tmp_path):
     assert (config["image_backbone"], config["anchor_distance"]) == ("mobilenet_v1", "cosine")
     entries = log_entries(out)
     assert entries[-1]["learning_rate"] == 0 and {"primary_loss", "geometric_loss", "attentive_loss"} <= set(entries[0])
-    if not taught:
-        return
-    teachers = json.loads((out / "all_results.json").read_text())["starting_weights"]["teachers"]
-    assert [set(teacher) for teacher in teachers] == [{"name", "sha256"}]
-
-    # Without the teacher the targets are others, and so is the network; the same run does not go on without it.
-    alone = run("train/train.py", *words, "--teacher_weight", 0, "--output_dir", tmp_path / "alone")
-    assert alone.returncode == 0, alone.stderr
-    name = "primary_head.output.weight"
-    taught, untaught = (load_file(folder / "best/model.safetensors")[name] for folder in (out, tmp_path / "alone"))
-    assert not torch.equal(taught, untaught)
-    save_classifier(tmp_path / "teacher.safetensors", ExpressionClassifier(len(CLASSES)).state_dict(), sorted(CLASSES))
-    other = run("train/train.py", *words, "--resume_from_checkpoint", "latest", "--output_dir", out)
-    assert other.returncode and "teachers" in other.stderr and "Traceback" not in other.stderr

@@ -11,11 +11,18 @@ from safetensors.torch import load_file, save_file
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.backbone_mobilenet_v1 import MobileNetV1
 from grefel_train.data.samplers import BalancedSampler
-from grefel_train.run.teachers import ExpressionClassifier
 from tests.helpers.ferplus_files import write_ferplus
 from tests.helpers.launch import run
 from tests.helpers.tiny import tiny_config
-from train_backbone import batches, build, order_of_pass, parameter_groups, sizes_by_pass, stage_before
+from train_backbone import (
+    ExpressionClassifier,
+    batches,
+    build,
+    order_of_pass,
+    parameter_groups,
+    sizes_by_pass,
+    stage_before,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,17 @@ def start(tmp_path_factory):
     save_file(MobileNetV1().state_dict(), folder / "start.safetensors")
     flags = "--per_device_train_batch_size 8 --warmup_steps 1 --mixed_precision no --evaluation_epochs 2".split()
     return ["--dataset_dir", folder, "--backbone", folder / "start.safetensors", *flags]
+
+
+def test_the_layer_sees_the_means_of_the_last_two_maps():
+    torch.manual_seed(0)
+    model = ExpressionClassifier(8).eval()
+    assert model(torch.randn(2, 3, 32, 32)).eq(0).all()  # it starts without an opinion
+    torch.nn.init.normal_(model.classifier.weight)
+    pixels = torch.randn(2, 3, 64, 64)
+    _, middle, high = model.backbone(pixels)
+    seen = torch.cat([torch.nn.functional.layer_norm(m.mean((2, 3)), m.shape[1:2]) for m in (middle, high)], -1)
+    assert torch.allclose(model(pixels), seen @ model.classifier.weight.T, atol=1e-4)
 
 
 def test_the_backbone_has_its_own_rate_and_vectors_do_not_decay():
@@ -117,45 +135,6 @@ def test_a_backbone_is_taken_out_of_a_checkpoint_of_grefel(start, tmp_path):
     assert before["settings"] == {"image_sizes": [size], "num_train_epochs": [3], "freeze_stages": 1}
 
 
-def test_processes_share_the_batches_of_a_pass():
-    sampler = BalancedSampler(np.arange(50) % 8, 0.0, seed=1)
-    sampler.set_epoch(2)
-    whole = list(sampler)
-    orders = [order_of_pass(sampler, 2, 4, SimpleNamespace(num_processes=3, process_index=index)) for index in range(3)]
-    assert [tuple(order.shape) for order in orders] == [(4, 4)] * 3  # two images of fifty are left out
-    assert torch.stack(orders, 1).flatten().tolist() == whole[:48]
-
-
-def test_a_run_is_taught_by_runs_before_it(start, tmp_path):
-    flags = ["--image_sizes", 32, "--num_train_epochs", 1]
-    first = run("train/train_backbone.py", *start, *flags, "--seeds", 0, 1, "--output_dir", tmp_path / "first")
-    assert first.returncode == 0, first.stderr
-    mean, *runs = (load_file(tmp_path / "first" / f"{n}classifier.safetensors") for n in ("", "seed-0/", "seed-1/"))
-    assert torch.allclose(mean["classifier.weight"], (runs[0]["classifier.weight"] + runs[1]["classifier.weight"]) / 2)
-    assert torch.equal(
-        mean["backbone.stage3.1.pointwise.convolution.weight"],
-        load_file(tmp_path / "first/backbone.safetensors")["stage3.1.pointwise.convolution.weight"],
-    )
-    files = [tmp_path / f"first/seed-{seed}/classifier.safetensors" for seed in (0, 1)]
-    words = [*start, *flags, "--backbone", files[0], "--mixing_chance", 0]
-    weights = {}
-    for name, more in {
-        "alone": [],
-        "silent": ["--teachers", *files, "--teacher_weight", 0],
-        "taught": ["--teachers", *files, "--teacher_weight", 1],
-    }.items():
-        done = run("train/train_backbone.py", *words, *more, "--output_dir", tmp_path / name)
-        assert done.returncode == 0, done.stderr
-        weights[name] = load_file(tmp_path / name / "classifier.safetensors")
-    same = [all(torch.equal(w, weights["alone"][k]) for k, w in weights[n].items()) for n in ("silent", "taught")]
-    assert same == [True, False]
-    report = json.loads((tmp_path / "taught/backbone.json").read_text())
-    assert report["teachers"] == 2 and str(tmp_path) not in json.dumps(report)
-    assert report["before"] == json.loads((tmp_path / "first/backbone.json").read_text())
-    other = run("train/train_backbone.py", *words, "--teachers", files[1], "--output_dir", tmp_path / "taught")
-    assert other.returncode and "teachers" in other.stderr and "Traceback" not in other.stderr
-
-
 def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_path):
     flags = ["--image_sizes", 32, "--num_train_epochs", 1, "--freeze_stages", 1, "--mixing_chance", 0.5]
     done = run("train/train_backbone.py", *start, *flags, "--torch_compile", "eager", "--output_dir", tmp_path)
@@ -163,6 +142,15 @@ def test_frozen_stages_stay_as_they_are_in_a_compiled_network_too(start, tmp_pat
     before, weights = load_file(start[3]), load_file(tmp_path / "backbone.safetensors")
     changed = [name for name in weights if not torch.equal(weights[name], before[name])]
     assert {name.split(".")[0] for name in changed} == {"stage2", "stage3"}  # of stem and stage1 not even statistics
+
+
+def test_processes_share_the_batches_of_a_pass():
+    sampler = BalancedSampler(np.arange(50) % 8, 0.0, seed=1)
+    sampler.set_epoch(2)
+    whole = list(sampler)
+    orders = [order_of_pass(sampler, 2, 4, SimpleNamespace(num_processes=3, process_index=index)) for index in range(3)]
+    assert [tuple(order.shape) for order in orders] == [(4, 4)] * 3  # two images of fifty are left out
+    assert torch.stack(orders, 1).flatten().tolist() == whole[:48]
 
 
 def test_no_batch_is_mixed_at_a_chance_of_zero():
@@ -185,8 +173,6 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
         (["--streaming"], "leave it out"),
         (["--per_device_train_batch_size", 999], "less than a batch"),
         (["--mixing_chance", 2], "between 0 and 1"),
-        (["--teacher_weight", 2], "between 0 and 1"),
-        (["--teachers", "none.safetensors"], "none.safetensors does not exist"),
         (["--seeds", 1, 1], "two runs of one seed"),
     ],
 )

@@ -19,6 +19,7 @@ from torch import nn
 from grefel_train.data.rand_augment import rand_augment
 
 MAX_STRENGTH = 1.5
+CPU = torch.device("cpu")
 
 # Luma and two chroma channels of RGB (YIQ). The rows of the chroma sum to 0: grey pixels have none.
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -230,16 +231,15 @@ CAMERA_STEPS = (
 )
 
 
-def random_boxes(
-    count: int, size: int, strength: float, chance: float, device: torch.device | None = None
-) -> torch.Tensor:
+def random_boxes(count: int, size: int, strength: float, chance: float, device: torch.device = CPU) -> torch.Tensor:
     """(count, 1, size, size) bool: one box in those images that draw it, of 2 to 2 + 13 * strength % of the image."""
     area = draw(count, chance) * uniform(count, 0.02, 0.02 + 0.13 * strength)
     ratio = uniform(count, math.log(0.4), math.log(2.5)).exp()  # height to width
     sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], -1) * size  # (count, 2): height, width
     start = torch.rand(count, 2) * (size - sides)
     edges = torch.stack([start, start + sides], -1)
-    start, end = edges.to(device, non_blocking=True).unsqueeze(3).unbind(2)  # (count, 2, 1) each
+    edges = edges.to(device, non_blocking=device.type == "cuda")
+    start, end = edges.unsqueeze(3).unbind(2)  # (count, 2, 1) each
     pixels = torch.arange(size, device=device) + 0.5
     inside = (pixels >= start) & (pixels < end)  # (count, 2, size)
     return (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]

@@ -56,7 +56,6 @@ def build_parser(description: str | None = None) -> FlagParser:
     add_label_map_argument(parser.add_argument)
     add_network_arguments(parser.add_argument_group("network"))
     add_epoch_arguments(parser.add_argument_group("what an epoch shows"))
-    add_teacher_arguments(parser.add_argument_group("teachers").add_argument)
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
     add_speed_arguments(parser.add_argument_group("precision and speed"))
     add_checkpoint_arguments(parser.add_argument_group("checkpoints and tracking"))
@@ -152,7 +151,6 @@ def add_epoch_arguments(group):
     )
     add("--mixup_alpha", type=at_least(0, float), default=0.0, help="Beta(alpha, alpha) of mixup; 0 is off.")
     add("--cutmix_alpha", type=at_least(0, float), default=0.0, help="The same of cutmix; with both, one per batch.")
-    add("--mixing_chance", type=at_least(0, float), default=1.0, help="Chance of a batch to be mixed at all.")
     add("--label_smoothing", type=at_least(0, float), default=0.0)
     add("--label_sharpening", type=at_least(0, float), default=1.0, help="G of y^G / sum(y^G); 1 leaves the labels.")
     add(
@@ -171,18 +169,6 @@ def add_epoch_arguments(group):
     )
     add("--class_weighting", choices=("none", "inverse_frequency"), default="none")
     add("--class_weight_power", type=at_least(0, float), default=1.0, help="0.5 takes the root of the class weights.")
-
-
-def add_teacher_arguments(add: Callable):
-    add(
-        "--teachers",
-        scope=Scope.RUN,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="classifier.safetensors of runs of train_backbone.py: networks to learn from, besides the labels.",
-    )
-    add("--teacher_weight", type=at_least(0, float), default=0.8, help="Share of what they say in the targets.")
 
 
 def add_optimisation_arguments(group):
@@ -313,9 +299,6 @@ def contradiction(args: argparse.Namespace) -> str | None:
     """What is wrong with flags that are each right, or None."""
     if args.label_smoothing > 1:
         return f"--label_smoothing is a share between 0 and 1, not {args.label_smoothing}"
-    for flag in ("mixing_chance", "teacher_weight"):
-        if getattr(args, flag) > 1:
-            return f"--{flag} is a share between 0 and 1, not {getattr(args, flag)}"
     if args.ema_decay >= 1:
         return f"--ema_decay must be below 1 and is {args.ema_decay}: the average would never move"
     if args.label_sharpening == 0:

@@ -24,7 +24,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.files import write_text
-from grefel_train.data.augmentation import FaceAugmentation, build_augmentation, draw, mixed
+from grefel_train.data.augmentation import FaceAugmentation, build_augmentation, mixed
 from grefel_train.data.dataset import normalize, to_unit_range
 from grefel_train.data.labels import target_distributions
 from grefel_train.evaluation.validation import balancing_metrics, mean_confidences, predict
@@ -35,7 +35,6 @@ from grefel_train.run.checkpoints import write_checkpoint
 from grefel_train.run.interruption import Interrupted, StopRequest
 from grefel_train.run.log import TrainingLog
 from grefel_train.run.saving import save_model
-from grefel_train.run.teachers import Teachers
 
 
 class NotFinite(RuntimeError):
@@ -72,7 +71,6 @@ class Run:
     train_loader: DataLoader
     eval_loader: DataLoader | None
     processor: GReFELImageProcessor
-    teachers: Teachers
     total_steps: int
     settings: dict[str, Any]  # what shapes the weights, for checkpoints
     progress: Progress
@@ -218,11 +216,9 @@ def prepare_batch(batch: dict[str, torch.Tensor], run: Run, augment: FaceAugment
     images = augment(to_unit_range(pixels))
     num_labels = run.plain_model.num_labels
     targets = target_distributions(batch["labels"], num_labels, args.label_smoothing, args.label_sharpening)
-    if args.mixing_chance == 1 or draw(1, args.mixing_chance).item():
-        images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
+    images, targets = mixed(images, targets, args.mixup_alpha, args.cutmix_alpha)
     images = normalize(images, run.processor)  # one channel becomes three, as mean and deviation have three
-    images = images.contiguous(memory_format=torch.channels_last)
-    return images, run.teachers.taught(images, targets)
+    return images.contiguous(memory_format=torch.channels_last), targets
 
 
 def check_finite(value: torch.Tensor, name: str, run: Run):

@@ -72,8 +72,6 @@ def starting_weights(args: argparse.Namespace) -> dict[str, Any]:
     for flag in ("image_backbone", "landmark_backbone"):
         if path := getattr(args, flag):
             found[flag] = {"name": path, "sha256": file_digest(path)}
-    if args.teachers:
-        found["teachers"] = [{"name": path, "sha256": file_digest(path)} for path in args.teachers]
     if name := args.model_name_or_path:
         weights, record = (
             cached_file(name, file, _raise_exceptions_for_missing_entries=False)
