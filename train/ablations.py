@@ -27,6 +27,7 @@ from pathlib import Path
 
 from grefel_hf.files import write_text
 from grefel_hf.results import ANSWERS
+from grefel_train.flags import at_least
 
 TRAIN = Path(__file__).parent / "train.py"
 NO_ANCHORS = ("--model.use_anchors", "false", "--model.geometric_loss_weight", "0")
@@ -90,15 +91,21 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     add("--config", required=True, help="recipe that all arms share")
     add("--output_dir", type=Path, required=True)
     add("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the table `balancing`")
-    add("--other_seeds", nargs="+", type=int, default=[0], help="of the tables `losses` and `noise`")
+    add("--seeds", nargs="+", type=at_least(0, int), default=[0, 1, 2], help="of the table `balancing`")
+    add("--other_seeds", nargs="+", type=at_least(0, int), default=[0], help="of the tables `losses` and `noise`")
     add("--cached_features", type=Path, metavar="FOLDER", help="train heads only, on features that this folder keeps")
     add("--heads", nargs="+", help="lines of the laboratory's table (grefel_train/laboratory/arms.py); default: all")
-    add("--images", nargs="+", type=int, default=[800, 2000, 0], help="training images in the laboratory; 0 for all")
+    add(
+        "--images",
+        nargs="+",
+        type=at_least(0, int),
+        default=[800, 2000, 0],
+        help="training images of a laboratory; 0: all",
+    )
     noise = "wrong labels in the laboratory: shares, or confused-SHARE, or tagger (grefel_train/laboratory/noise.py)"
     add("--noise", nargs="+", default=["0", "0.2", "0.4"], help=noise)
-    add("--rates", nargs="+", type=float, default=[1e-3, 3e-3], help="learning rates that each head chooses among")
-    add("--steps", type=int, default=400, help="of each training in the laboratory, with 64 images each")
+    add("--rates", nargs="+", type=at_least(0, float), default=[1e-3, 3e-3], help="rates that each head chooses among")
+    add("--steps", type=at_least(1, int), default=400, help="of each training in the laboratory, with 64 images each")
     keys = [arm.key for arms in TABLES.values() for arm in arms]
     add("--arms", nargs="+", choices=keys, default=keys, help="train and list only these lines of the tables")
     return parser.parse_known_args(argv)

@@ -18,7 +18,7 @@ from pathlib import Path
 from grefel_hf.checkpoint import BUNDLED_CHECKPOINT, checked_name
 from grefel_hf.faces.detection import DETECTORS, create_detector
 from grefel_train.data.arguments import add_label_arguments, add_source_arguments
-from grefel_train.flags import FlagParser, Scope
+from grefel_train.flags import FlagParser, Scope, at_least
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,17 +33,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     group.add_argument("--split", nargs="+", help="Which splits; all by default.")
     add_label_arguments(group.add_argument)
     add("--min_probability", type=float, default=0.5, help="Labels that are wrong with this probability are suspects.")
-    add("--max_shown", type=int, default=500, help="So many suspects are on the page.")
+    add("--max_shown", type=at_least(1, int), default=500, help="So many suspects are on the page.")
     add("--detector", choices=DETECTORS, default="auto", help="Who looks for images without a face; none for nobody.")
-    add("--batch_size", type=int, default=64)
-    add("--num_workers", type=int, default=0, help="Processes that read images.")
-    add("--seed", type=int, default=0, help="Of the folds.")
+    add("--batch_size", type=at_least(1, int), default=64)
+    add("--num_workers", type=at_least(0, int), default=0, help="Processes that read images.")
+    add("--seed", type=at_least(0, int), default=0, help="Of the folds.")
     parser.set_defaults(validation_dir=None, streaming=False)  # which training has besides
     args = parser.parse_args(argv)
     if not 0 < args.min_probability < 1:
         parser.error("--min_probability lies between 0 and 1.")
-    if min(args.batch_size, args.max_shown) < 1:
-        parser.error("--batch_size and --max_shown are at least 1.")
     return args
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grefel_train.flags import at_least
 from grefel_train.run.arguments import build_parser
 from grefel_train.run.recipe import parse_with_recipe
 
@@ -23,12 +24,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.flags["output_dir"].required = False
     add = parser.add_argument
     add("--output", required=True, help="PNG file to write.")
-    add("--side", type=int, help="Side of the faces in pixels (default: the model's image size).")
-    add("--faces", type=int, default=8, help="Rows.")
-    add("--versions", type=int, default=9, help="Augmented versions of each face.")
+    add("--side", type=at_least(1, int), help="Side of the faces in pixels (default: the model's image size).")
+    add("--faces", type=at_least(1, int), default=8, help="Rows.")
+    add("--versions", type=at_least(1, int), default=9, help="Augmented versions of each face.")
     args = parse_with_recipe(parser, argv)
-    if min(args.faces, args.versions) < 1:
-        parser.error("--faces and --versions are at least 1.")
     if args.streaming:
         parser.error("The sheet picks faces from all classes, which a stream cannot give: leave out --streaming.")
     return args

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.flags import FlagParser
+from grefel_train.flags import FlagParser, at_least
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -41,16 +41,16 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--group_columns", nargs="+", default=[], help="Columns (gender, age group, ...) whose groups are compared.")
     add("--metadata_csv", type=Path, help="CSV file with a column file_name, which brings further such columns.")
     add("--robustness", action="store_true", help="Measure on disturbed images as well: 50 passes.")
-    add("--robustness_samples", type=int, default=800, help="Images for that; 0 for all.")
+    add("--robustness_samples", type=at_least(0, int), default=800, help="Images for that; 0 for all.")
     add("--anchor_gallery", action="store_true", help="Write the images nearest to each anchor to --output_dir.")
     add("--mirror", action=argparse.BooleanOptionalAction, default=True, help="Measure mirror averaging as well.")
     add("--runtime", default="torch", help="torch, compile, onnx, or a file of `python -m grefel_hf.export_onnx`.")
-    add("--batch_size", type=int, default=64)
-    add("--dataloader_num_workers", type=int, default=1)
-    add("--resamples", type=int, default=1000, help="Of the bootstrap; 0 for no intervals.")
-    add("--embedding_samples", type=int, default=5000, help="Embeddings that are kept, of images drawn at random.")
-    add("--tsne_samples", type=int, default=2000, help="Of these, how many are in the t-SNE picture.")
-    add("--seed", type=int, default=0, help="Of resamples, disturbances and the t-SNE picture.")
+    add("--batch_size", type=at_least(1, int), default=64)
+    add("--dataloader_num_workers", type=at_least(0, int), default=1)
+    add("--resamples", type=at_least(0, int), default=1000, help="Of the bootstrap; 0 for no intervals.")
+    add("--embedding_samples", type=at_least(1, int), default=5000, help="Embeddings kept, of images drawn at random.")
+    add("--tsne_samples", type=at_least(1, int), default=2000, help="Of these, how many are in the t-SNE picture.")
+    add("--seed", type=at_least(0, int), default=0, help="Of resamples, disturbances and the t-SNE picture.")
     add("--output", type=Path, help="JSON file for the metrics.")
     add("--output_dir", type=Path, help="Folder for metrics.json, figures and report.html.")
     args = parser.parse_args(argv)
@@ -58,12 +58,6 @@ def parse_args(argv=None) -> argparse.Namespace:
         parser.error("--streaming: evaluation reads the images in an order of its own; leave it out.")
     if args.anchor_gallery and not args.output_dir:
         parser.error("--anchor_gallery needs --output_dir.")
-    for name in ("resamples", "robustness_samples"):
-        if getattr(args, name) < 0:
-            parser.error(f"--{name} must not be negative.")
-    for name in ("batch_size", "embedding_samples", "tsne_samples"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} must be at least 1.")
     return args
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.flags import FlagParser
+from grefel_train.flags import FlagParser, at_least
 
 FOLDS = 4  # of the kept-out images: each is judged by a score that was fitted to the others
 
@@ -28,16 +28,12 @@ def parse_args(argv=None) -> argparse.Namespace:
     add = parser.add_argument
     add("--model", required=True, help="folder of a calibrated model, which gets reliability.json")
     add("--runtime", default="auto", help="what runs the network: auto, torch, compile or onnx (default: auto)")
-    add("--disturbed", type=int, default=40, metavar="N", help="kept-out images for each of 50 disturbances")
-    add("--no_faces", type=int, default=400, metavar="N", help="crops of each kind without a face")
-    add("--seed", type=int, default=0)
+    add("--disturbed", type=at_least(FOLDS, int), default=40, metavar="N", help="kept-out images for each disturbance")
+    add("--no_faces", type=at_least(FOLDS, int), default=400, metavar="N", help="crops of each kind without a face")
+    add("--seed", type=at_least(0, int), default=0)
     add_data_arguments(parser)
     add_label_map_argument(parser.add_argument)
-    args = parser.parse_args(argv)
-    for name in ("disturbed", "no_faces"):
-        if getattr(args, name) < FOLDS:
-            parser.error(f"--{name} must be at least {FOLDS}.")
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -18,18 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grefel_hf.faces.detection import FaceDetector, create_detector
+from grefel_train.flags import at_least
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="FER+ as a folder that datasets.load_dataset reads")
-    parser.add_argument("--samples", type=int, default=600, help="number of random training images")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=at_least(1, int), default=600, help="number of random training images")
+    parser.add_argument("--seed", type=at_least(0, int), default=0)
     parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
     parser.add_argument("--photos", type=Path, nargs="+", help="photos or folders whose crops the sheet shows")
     args = parser.parse_args(argv)
-    if args.samples < 1:
-        parser.error("--samples must be at least 1")
     if bool(args.sheet) != bool(args.photos):
         parser.error("--sheet and --photos go together")
     return args

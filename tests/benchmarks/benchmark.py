@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks import network_sections, photo_sections
-from tests.benchmarks.measuring import print_figures
+from tests.benchmarks.measuring import positive, print_figures
 from tests.helpers import REPOSITORY
 
 SECTIONS = {
@@ -42,9 +42,9 @@ def parse_args() -> argparse.Namespace:
     add("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="default: all")
     add("--output", type=Path, metavar="FILE", help="write the figures as JSON")
     add("--compare", type=Path, metavar="FILE", help="the --output of another run, printed beside this one's")
-    add("--threads", type=int, default=2, help="threads of PyTorch and ONNX Runtime (default: 2)")
+    add("--threads", type=positive, default=2, help="threads of PyTorch and ONNX Runtime (default: 2)")
     add("--runtime", default="auto", help="of the predictor in photo, bulk, memory and many (default: auto)")
-    add("--photos", type=int, default=10_000, help="of the section `many` (default: 10000)")
+    add("--photos", type=positive, default=10_000, help="of the section `many` (default: 10000)")
     add("--compile", action=argparse.BooleanOptionalAction, default=True, help="time compiled PyTorch, too")
     return parser.parse_args()
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.measuring import positive
 from tests.helpers import REPOSITORY
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -50,8 +51,8 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("--old", required=True, metavar="COMMIT", help="what to compare with")
     add("--tables", nargs="+", choices=TABLES, default=TABLES, help="default: all")
-    add("--rounds", type=int, default=10, help="turns of each (default: 10; a fifth for starts and videos)")
-    add("--threads", type=int, default=2, help="of what is timed by the clock (default: 2)")
+    add("--rounds", type=positive, default=10, help="turns of each (default: 10; a fifth for starts and videos)")
+    add("--threads", type=positive, default=2, help="of what is timed by the clock (default: 2)")
     add("--photos", nargs="*", type=Path, default=[], metavar="FILE", help="on which answers are compared")
     return parser.parse_args()
 

@@ -15,6 +15,7 @@ import time
 import torch
 
 from grefel_train.data.augmentation import FaceAugmentation
+from tests.benchmarks.measuring import positive
 
 try:
     import kornia.augmentation as kornia
@@ -24,10 +25,10 @@ except ImportError:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--size", type=int, default=112, help="Side of the faces in pixels.")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1, help="What a training step leaves of two cores.")
+    parser.add_argument("--batch_size", type=positive, default=64)
+    parser.add_argument("--size", type=positive, default=112, help="Side of the faces in pixels.")
+    parser.add_argument("--rounds", type=positive, default=10)
+    parser.add_argument("--threads", type=positive, default=1, help="What a training step leaves of two cores.")
     return parser.parse_args()
 
 

@@ -17,14 +17,15 @@ from torch import nn
 from grefel_hf.model.depthwise import StridedDepthwiseConv2d
 from grefel_train.run.build import train_mode
 from grefel_train.run.processes import keep_freed_memory
+from tests.benchmarks.measuring import positive
 from train_backbone import ExpressionClassifier
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_size", type=int, default=128)
-    parser.add_argument("--size", type=int, default=160, help="Side of the faces in pixels.")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch_size", type=positive, default=128)
+    parser.add_argument("--size", type=positive, default=160, help="Side of the faces in pixels.")
+    parser.add_argument("--rounds", type=positive, default=7)
     return parser.parse_args()
 
 

@@ -30,6 +30,7 @@ from grefel_train.data.loaders import train_loader
 from grefel_train.data.loading import load_face_data
 from grefel_train.run import arguments
 from grefel_train.run.build import build_config, build_model, build_optimizer, build_processor, train_mode
+from tests.benchmarks.measuring import positive
 from tests.helpers import REPOSITORY
 
 RECIPE = REPOSITORY / "train" / "configs" / "grefel-small-mobilenet-v1.yaml"
@@ -44,9 +45,9 @@ def parse_args() -> tuple[argparse.Namespace, list[str]]:
     )
     add = parser.add_argument
     add("--compile", action="store_true", help="Train with torch.compile, as the recipe does.")
-    add("--rounds", type=int, default=2, help="How often the three are measured in turn.")
-    add("--batches", type=int, default=10, help="Batches of each in a round.")
-    add("--threads", type=int, default=2, help="Threads of the main process; the loader has one worker.")
+    add("--rounds", type=positive, default=2, help="How often the three are measured in turn.")
+    add("--batches", type=positive, default=10, help="Batches of each in a round.")
+    add("--threads", type=positive, default=2, help="Threads of the main process; the loader has one worker.")
     return parser.parse_known_args()
 
 

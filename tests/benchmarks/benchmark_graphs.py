@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from grefel_hf.onnx_session import cpu_session
+from tests.benchmarks.measuring import positive
 
 CALLS = 4
 
@@ -21,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("then", metavar="THEN.onnx")
     parser.add_argument("now", metavar="NOW.onnx")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=positive, default=40)
     return parser.parse_args()
 
 

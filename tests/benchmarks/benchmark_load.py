@@ -27,6 +27,7 @@ import skimage.data
 from PIL import Image
 
 from space.limits import MAX_STORED_MB, UNREAD_SECONDS
+from tests.benchmarks.measuring import positive
 from tests.helpers.page_driver import offline_environment, running_app
 from tests.helpers.video_clips import scene, write_clip
 from tests.helpers.visitors import (
@@ -49,8 +50,8 @@ ROW = 10  # how often the long run is measured
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=int, default=200)
-    parser.add_argument("--photos", type=int, default=5000)
+    parser.add_argument("--visitors", type=positive, default=200)
+    parser.add_argument("--photos", type=positive, default=5000)
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from space.tabs.photo.examples import EXAMPLE
-from tests.benchmarks.measuring import print_figures
+from tests.benchmarks.measuring import positive, print_figures
 from tests.helpers.page_driver import browser, find_chromium, offline_environment, open_page, running_app, upload
 
 
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo", nargs="?", type=Path)
     parser.add_argument("--python", default=sys.executable, help="interpreter that runs app.py (default: this one)")
-    parser.add_argument("--photos", type=int, default=5, help="how often the photo is uploaded (default: 5)")
+    parser.add_argument("--photos", type=positive, default=5, help="how often the photo is uploaded (default: 5)")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     return parser.parse_args()
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from statistics import median
 
 from grefel_hf.faces.photos import load_photo
+from tests.benchmarks.measuring import positive
 from tests.benchmarks.worker import photo_640
 from tests.helpers import REPOSITORY
 
@@ -40,8 +41,8 @@ def parse_args() -> argparse.Namespace:
     add("--fer", metavar="PYTHON", help="the Python of an environment that has fer")
     add("--face_api", metavar="FOLDER", help="where face-api was installed")
     add("--photos", nargs="*", type=Path, default=[], metavar="FILE", help="besides the one of scikit-image")
-    add("--rounds", type=int, default=10, help="turns of each (default: 10)")
-    add("--threads", type=int, default=2, help="of those that take a number of threads (default: 2)")
+    add("--rounds", type=positive, default=10, help="turns of each (default: 10)")
+    add("--threads", type=positive, default=2, help="of those that take a number of threads (default: 2)")
     return parser.parse_args()
 
 

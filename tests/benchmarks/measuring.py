@@ -1,5 +1,6 @@
 """Timing things against each other, and figures as tables."""
 
+import argparse
 import time
 from collections.abc import Callable
 from statistics import median
@@ -9,6 +10,13 @@ from rich.table import Table
 
 # A network's threads wait busily for a while after a call, which would cost the next network's.
 PAUSE = 0.05
+
+
+def positive(text: str) -> int:
+    """The type of a flag that counts."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
 
 
 def race(actions: dict[str, Callable[[], object]], rounds: int = 5, calls: int = 4) -> dict[str, float]:

@@ -66,7 +66,7 @@ def test_rows_show_all_classes_evenly():
     "flags, message",
     [
         (["--augmentation_strength", "2"], "between 0 and 1.5, not 2.0"),
-        (["--faces", "0"], "at least 1"),
+        (["--faces", "0"], "below 1"),
         (["--streaming"], "leave out --streaming"),
         (["--resize_size", "32", "--side", "40"], "not smaller"),
         (["--output", "nowhere/sheet.png"], "nowhere/sheet.png"),

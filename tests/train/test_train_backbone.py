@@ -81,17 +81,21 @@ def test_a_run_teaches_the_backbone_and_goes_on_where_it_was_cut_off(start, tmp_
     changed = [name for name in weights if not torch.equal(weights[name], before[name])]
     assert {name.split(".")[0] for name in changed} == {"stem", "stage1", "stage2", "stage3"}
 
+    def cut_off(change: str):
+        code = f"import sys, train_backbone as script; {change}; script.main(script.parse_args(sys.argv[1:]))"
+        return run("-c", code, *start, *sizes, "--output_dir", tmp_path / "cut")
+
     # As a run that was cut off in its second pass leaves things: the checkpoint of the first.
-    code = (
-        "import sys, train_backbone as script; real, script.save = script.save, lambda *a: (real(*a), sys.exit(9)); "
-        "script.main(script.parse_args(sys.argv[1:]))"
-    )
-    cut = run("-c", code, *start, *sizes, "--output_dir", tmp_path / "cut")
+    cut = cut_off("real, script.save = script.save, lambda *a: (real(*a), sys.exit(9))")
     assert cut.returncode == 9 and not (tmp_path / "cut/backbone.safetensors").exists(), cut.stderr
     other = run("train/train_backbone.py", *start, *sizes, "--ema_decay", 0.9, "--output_dir", tmp_path / "cut")
     assert other.returncode and "ema_decay is 0.998 there and 0.9 here" in other.stderr
+    # And as one that was cut off while it wrote the weights, after the report.
+    cut = cut_off("script.save_file = lambda *a: sys.exit(9)")
+    assert cut.returncode == 9 and "'epoch': 1" not in cut.stdout and "'epoch': 2" in cut.stdout, cut.stderr
+    assert {path.name for path in (tmp_path / "cut").iterdir()} == {"backbone.json", "seed-0"}
     resumed = run("train/train_backbone.py", *start, *sizes, "--output_dir", tmp_path / "cut")
-    assert resumed.returncode == 0 and "'epoch': 1" not in resumed.stdout, resumed.stderr
+    assert resumed.returncode == 0 and "'epoch'" not in resumed.stdout, resumed.stderr
     again = load_file(tmp_path / "cut/backbone.safetensors")
     assert all(torch.equal(again[name], weight) for name, weight in weights.items())
 
@@ -148,7 +152,8 @@ def test_processes_share_the_batches_of_a_pass():
     sampler = BalancedSampler(np.arange(50) % 8, 0.0, seed=1)
     sampler.set_epoch(2)
     whole = list(sampler)
-    orders = [order_of_pass(sampler, 2, 4, SimpleNamespace(num_processes=3, process_index=index)) for index in range(3)]
+    places = [SimpleNamespace(num_processes=3, process_index=index) for index in range(3)]
+    orders = [order_of_pass(sampler, epoch=2, steps=4, batch_size=4, accelerator=place) for place in places]
     assert [tuple(order.shape) for order in orders] == [(4, 4)] * 3  # two images of fifty are left out
     assert torch.stack(orders, 1).flatten().tolist() == whole[:48]
 
@@ -174,6 +179,7 @@ def test_no_batch_is_mixed_at_a_chance_of_zero():
         (["--per_device_train_batch_size", 999], "less than a batch"),
         (["--mixing_chance", 2], "between 0 and 1"),
         (["--seeds", 1, 1], "two runs of one seed"),
+        (["--evaluation_epochs", 0], "0 is below 1"),
     ],
 )
 def test_what_cannot_be_ends_with_a_sentence(start, tmp_path, flags, message):

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -62,3 +62,16 @@ class FlagParser(argparse.ArgumentParser):
     def noted(self, flag: argparse.Action, scope: Scope) -> argparse.Action:
         self.flags[flag.dest], self.scopes[flag.dest] = flag, scope
         return flag
+
+
+def at_least(low: float, kind: type) -> Callable[[str], float]:
+    """A flag's type: a number that is not below `low`."""
+
+    def number(text: str):
+        value = kind(text)
+        if not value >= low:
+            raise argparse.ArgumentTypeError(f"{text} is below {low}")
+        return value
+
+    number.__name__ = kind.__name__  # argparse names it in its messages
+    return number

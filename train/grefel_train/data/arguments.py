@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grefel_train.data.adapters import ADAPTERS, DEFAULT_FORMAT
-from grefel_train.flags import FlagParser, Scope
+from grefel_train.flags import FlagParser, Scope, at_least
 
 VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 
@@ -92,5 +92,5 @@ def add_data_arguments(parser: FlagParser) -> None:
     add_label_arguments(add)
     add("--streaming", action=argparse.BooleanOptionalAction, default=False, help="Read training data as it comes.")
     add("--label_noise", type=float, default=0.0, help="For experiments: share of training images with a wrong label.")
-    add("--max_train_samples", type=int, help="Train on so many images, drawn at random.")
-    add("--max_eval_samples", type=int, help="Validate with so many images, drawn at random.")
+    add("--max_train_samples", type=at_least(1, int), help="Train on so many images, drawn at random.")
+    add("--max_eval_samples", type=at_least(1, int), help="Validate with so many images, drawn at random.")

@@ -2,12 +2,12 @@
 
 import argparse
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grefel_hf.model.sizes import GREFEL_SIZES
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.flags import FlagParser, Scope
+from grefel_train.flags import FlagParser, Scope, at_least
 from grefel_train.run.recipe import add_model_arguments, parse_with_recipe
 
 SCHEDULES = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
@@ -276,19 +276,6 @@ def add_hub_arguments(group):
     add("--hub_model_id", scope=Scope.MACHINE, help="Such as user/grefel; default: the name of --output_dir.")
     add("--hub_token", scope=Scope.SECRET, help="Default: that of `hf auth login`.")
     add("--hub_private", scope=Scope.MACHINE, action="store_true")
-
-
-def at_least(low: float, kind: type) -> Callable[[str], float]:
-    """A flag's type: a number that is not below `low`."""
-
-    def number(text: str):
-        value = kind(text)
-        if not value >= low:
-            raise argparse.ArgumentTypeError(f"{text} is below {low}")
-        return value
-
-    number.__name__ = kind.__name__  # argparse names it in its messages
-    return number
 
 
 def steps_or_epoch(text: str) -> int | str:
