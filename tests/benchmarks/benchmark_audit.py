@@ -1,7 +1,7 @@
 """
 How well the audit finds labels that were made wrong, beside confident learning and plain loss ranking.
 
-    python -m tests.benchmarks.benchmark_audit --dataset_dir FERPLUS
+    PYTHONPATH=train python -m tests.benchmarks.benchmark_audit --dataset_dir FERPLUS
 
 Labels of FER+ validation (majority protocol) are flipped to another class at random. The images are those of validation
 because the bundled network has seen those of train with their labels. All rankings but those that say so go by the same

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import itertools
 import re
 import runpy
 import shlex
@@ -63,8 +64,8 @@ def check_command(command: str, monkeypatch) -> None:
         AssertionError: the program, a flag or a file of the repository does not exist, or a value is refused.
     """
     words = shlex.split(command, comments=True)
-    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):  # variables of the environment
-        words = words[1:]
+    variables = list(itertools.takewhile(re.compile(r"[A-Z_]+=").match, words))  # of the environment
+    words = words[len(variables) :]
     if any(tuple(words[: len(foreign)]) == foreign for foreign in FOREIGN):
         return
     check_files(words)
@@ -79,6 +80,7 @@ def check_command(command: str, monkeypatch) -> None:
         parse_script(launched.training_script, launched.training_script_args, monkeypatch)
     elif words[:2] == ["python", "-m"]:
         parse_module(words[2], words[3:], monkeypatch)
+        assert "PYTHONPATH=train" in variables or not imports_from_train(words[2]), f"{command} needs PYTHONPATH=train"
     elif words[0] == "python":
         parse_script(words[1], words[2:], monkeypatch)
     else:
@@ -123,6 +125,13 @@ def parse_module(name: str, argv: list[str], monkeypatch) -> None:
     if spec.submodule_search_locations:
         name += ".__main__"
     parse(vars(importlib.import_module(name)), name, argv, monkeypatch)
+
+
+def imports_from_train(name: str) -> bool:
+    """Whether a module has something of train/, which is on the path of tests and of no command."""
+    tops = {path.stem for path in (REPOSITORY / "train").iterdir()}
+    values = vars(sys.modules[name]).values() if name in sys.modules else ()
+    return any(str(getattr(value, "__module__", "")).partition(".")[0] in tops for value in values)
 
 
 def parse_script(script: str, argv: list[str], monkeypatch) -> None:
