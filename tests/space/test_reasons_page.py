@@ -23,9 +23,27 @@ def test_parts_of_a_face_are_covered_on_demand(page, reasons, predictor, two_fac
     face = predictor(two_faces).faces[0]
     most = predictor.occlusions(face.crop, face.landmarks)[0]
     assert f"without {most.region}" in reasons.locator(".gf-pieces tr").nth(1).inner_text()
-    # An answer to a face that is no longer shown is left out.
     page.locator(".gf-entry[data-face='2']").click()
     assert page.locator(".gf-face .gf-pieces").count() == 0
+    page.locator(".gf-entry[data-face='1']").click()
+    assert page.locator("[data-panel='1'] .gf-pieces tr").count() == 1 + 4  # it is still known
+
+
+def test_an_answer_waits_for_the_face_that_it_is_about(page, reasons, astronaut, tmp_path):
+    page.route("**/queue/join*", lambda route: (page.locator(".gf-entry[data-face='2']").click(), route.continue_()))
+    reasons.locator(".gf-cover button").click()
+    page.locator("#gf-covered .gf-pieces").wait_for(state="attached")
+    page.unroute("**/queue/join*")
+    assert page.locator("#gf-chosen .gf-pieces").count() == 0
+    page.locator(".gf-entry[data-face='1']").click()
+    assert reasons.locator(".gf-pieces tr").count() == 1 + 4
+    # Nothing of it is left with another photo.
+    page.locator("#gf-another").click()
+    astronaut.rotate(5).save(tmp_path / "one.png")
+    upload(page, tmp_path / "one.png")
+    page.locator(".gf-entry[data-face='2']").wait_for(state="detached")
+    reasons.locator(".gf-cover").wait_for(state="attached")
+    assert page.locator("#gf-chosen .gf-pieces").count() == 0
 
 
 def test_anchors_are_read_by_mouse_and_keyboard(page, reasons, predictor, two_faces):

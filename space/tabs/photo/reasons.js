@@ -2,11 +2,17 @@
 // `trigger` asks the server, which says what became of a covered face (templates/photo/covered) in #gf-covered.
 let asked = 0;
 const answers = document.querySelector("#gf-covered");
+const waiting = new Map(); // questions to the faces that they are about
+
+const chosenPanel = () => {
+  const number = document.querySelector("[data-face][aria-pressed=true]")?.dataset.face ?? "1";
+  return document.querySelector(`[data-face-panel="${number}"]`);
+};
 
 const cover = (button) => {
   const place = button.closest(".gf-cover"), { landmarks } = place.dataset;
   const crop = place.closest(".gf-looked").querySelector(".gf-layers img").src;
-  place.dataset.asked = String(++asked);
+  waiting.set(String(++asked), { panel: chosenPanel(), crop });
   button.setAttribute("aria-disabled", "true"); // disabled, it would lose the focus
   place.querySelector("[role=status]").textContent = "Covering one part after the other …";
   trigger("submit", { crop, landmarks: landmarks ? JSON.parse(landmarks) : null, asked });
@@ -48,12 +54,18 @@ document.addEventListener("keydown", (event) => {
   next.focus();
 });
 
-// An answer to a face that is no longer shown is left out.
+// An answer goes into the face's panel, where it is when the face is chosen again, and onto the page if it is shown.
 new MutationObserver(() => {
-  const answer = answers.querySelector("[data-asked]");
-  const place = answer && document.querySelector(`.gf-cover[data-asked="${answer.dataset.asked}"]`);
-  if (!place) return;
+  const answer = answers.querySelector("[data-asked]"), face = waiting.get(answer?.dataset.asked);
+  if (!face) return;
+  waiting.delete(answer.dataset.asked);
+  const { panel, crop } = face;
+  if (!panel.isConnected || !panel.textContent.includes(crop)) return; // another photo has taken its place
+  const whole = new DOMParser().parseFromString(panel.textContent, "text/html");
+  whole.querySelector(".gf-cover [role=status]").innerHTML = answer.innerHTML;
+  panel.textContent = whole.body.innerHTML;
+  if (panel !== chosenPanel()) return;
+  const place = document.querySelector("#gf-chosen .gf-cover");
   place.querySelector("[role=status]").innerHTML = answer.innerHTML;
   place.querySelector("button").removeAttribute("aria-disabled");
-  delete place.dataset.asked;
 }).observe(answers, { childList: true, subtree: true });
