@@ -56,6 +56,11 @@
       element?.focus({ preventScroll: true });
       if (tries && document.activeElement !== element) focusOn(selector, tries - 1); // it is not there yet
     });
+  // A button that was pressed has gone away or does nothing now: its user goes on at the one that took its place.
+  window.focusIfLost = (selector) => {
+    const { activeElement } = document;
+    if (activeElement === document.body || activeElement.disabled) focusOn(selector);
+  };
   window.focusAnswer = () => {
     if (!isAnswered()) return; // what is hidden takes no focus
     focusOn("#gf-faces h2[tabindex]");

@@ -320,14 +320,16 @@ def test_a_video_can_be_cancelled_and_leaves_nothing(page, astronaut, tmp_path, 
     pictures = [scene(astronaut, 20, 120, 220, size=(400, 120)) for _ in range(20)] * 20  # forty seconds of video
     start_video(page, write_clip(tmp_path / "long.mp4", pictures))
     page.locator("#gf-video-view progress").wait_for()
+    page.wait_for_function("() => document.activeElement.matches('#gf-video-cancel')")
     assert " of 40.0 seconds analysed" in page.locator("#gf-video-view").inner_text()
     open_tab(page, "Photo")  # others are answered while it runs
     page.locator("#gf-example").click()
     page.locator("[data-panel='1']").wait_for()
     open_tab(page, "Video")
     page.locator("#gf-video-view progress").wait_for()
-    page.locator("#gf-video-cancel").click()
+    page.locator("#gf-video-cancel").press("Enter")
     page.locator("#gf-video-view").get_by_text("Cancelled").wait_for()
+    page.wait_for_function("() => document.activeElement.matches('#gf-video-start')")
     page.wait_for_timeout(2000)
     assert page.locator("#gf-video-view").get_by_text("Cancelled").is_visible()  # nothing comes after it
     assert page.locator("#gf-video-start").is_enabled()

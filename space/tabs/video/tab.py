@@ -78,6 +78,7 @@ def video_tab(handlers: VideoHandlers, labels: tuple[str, ...]) -> None:
         return idle(render("video/cancelled"))
 
     parts = [view, clip, start, example, cancel]
+    view.change(None, js="() => focusIfLost('#gf-video-start:enabled, #gf-video-cancel')", **PRIVATE)
     events = {"inputs": [video, smoothing], "outputs": parts, "show_progress": "hidden", **PRIVATE, **VIDEO}
     chosen = example.click(
         lambda: str(CLIP), None, video, queue=False, show_progress="hidden", api_visibility="private"
