@@ -99,4 +99,4 @@ class Counter:
 
         for photo in photos:
             self.pictures += 1
-            yield PhotoPrediction(None, *photo.size, "hog", [])
+            yield PhotoPrediction(None, *photo.size, "hog", [], ("neutral", "happiness"))

@@ -6,12 +6,11 @@ import pytest
 from PIL import Image
 
 from grefel_hf.faces.photos import decodable_formats
-from grefel_hf.results import PhotoPrediction
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
 from grefel_hf.video.decoder import VideoError, oriented
 from grefel_hf.video.reader import VideoReader
-from tests.helpers.video_clips import write_clip, write_sound
+from tests.helpers.video_clips import Counter, write_clip, write_sound
 
 COLOURS = np.array([[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]], np.uint8)
 
@@ -19,20 +18,6 @@ COLOURS = np.array([[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]],
 def quadrants() -> Image.Image:
     """64 x 32: its quarters show every turn and mirroring."""
     return Image.fromarray(COLOURS).resize((64, 32), Image.Resampling.NEAREST)
-
-
-class Nobody:
-    """A predictor that finds nothing and counts what it is given."""
-
-    detector = None
-
-    def __init__(self):
-        self.pictures = 0
-
-    def stream(self, photos, **options):
-        for photo in photos:
-            self.pictures += 1
-            yield PhotoPrediction(None, *photo.size, "hog", [], ("neutral", "happiness"))
 
 
 def shown(path) -> np.ndarray:
@@ -103,7 +88,7 @@ def test_a_wild_rate_neither_spaces_looks_nor_holds_frames(tmp_path, monkeypatch
     """At 2,000 frames a second the frames between two looks took gigabytes."""
     times = [index / 2000 for index in range(400)]
     path = write_clip(tmp_path / "fast.mkv", [Image.new("RGB", (64, 48))] * 400, times, rate=2000)
-    nobody = Nobody()
+    nobody = Counter()
     with VideoReader(path) as video:
         assert video.rate <= 240
         frames = list(analyse_video(video, nobody, interval=0.1, every_frame=True))
@@ -111,7 +96,7 @@ def test_a_wild_rate_neither_spaces_looks_nor_holds_frames(tmp_path, monkeypatch
     monkeypatch.setattr(analysis, "PIXELS_IN_FLIGHT", 64 * 48 * 5)
     held = []
     with VideoReader(path) as video:
-        for frame in analyse_video(video, Nobody(), interval=0.1, every_frame=True):
+        for frame in analyse_video(video, Counter(), interval=0.1, every_frame=True):
             held.append(frame.analysed)
     gaps = [len(part) for part in "".join("L" if look else "-" for look in held).split("L")]
     assert max(gaps) <= 5 and len(held) >= 10
@@ -122,7 +107,7 @@ def test_without_a_rate_frames_are_chosen_by_their_times(tmp_path):
     times = [index / 30 for index in range(60)]
     path = write_clip(tmp_path / "clip.webm.mkv", [Image.new("RGB", (64, 48))] * 60, times, rate=1000)
     with VideoReader(path) as video:
-        looks = [frame.time for frame in analyse_video(video, Nobody(), interval=0.2)]
+        looks = [frame.time for frame in analyse_video(video, Counter(), interval=0.2)]
     assert len(looks) == 10 and np.allclose(np.diff(looks), 0.2, atol=0.01)
 
 
@@ -148,7 +133,7 @@ def test_a_copy_of_a_moving_picture(tmp_path, astronaut):
     frames = [quadrants(), quadrants().transpose(Image.Transpose.FLIP_TOP_BOTTOM)] * 3
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=200)
     with VideoReader(path) as video:
-        frames = list(write_annotated(analyse_video(video, Nobody()), tmp_path / "copy.mp4", video))
+        frames = list(write_annotated(analyse_video(video, Counter()), tmp_path / "copy.mp4", video))
     with VideoReader(tmp_path / "copy.mp4") as copy:
         assert len(frames) == len(list(copy.frames())) == 6
 
@@ -164,7 +149,7 @@ def test_content_counts_not_the_name(tmp_path):
 def test_nobody_gives_a_table_with_its_columns(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", [quadrants()] * 3)
     with VideoReader(clip) as video:
-        table = timelines(analyse_video(video, Nobody()))
+        table = timelines(analyse_video(video, Counter()))
     assert len(table) == 0 and list(table.columns) == analysis.timeline_columns(("neutral", "happiness"))
 
 
