@@ -7,6 +7,9 @@ Scale the confidence of the three branches, as the last stage of training, on im
 found again here. One factor each for the logits of the primary head, of the attentive correction and for the
 inverse of the anchors' temperature (Eq. 9, 17 and 14) is fitted to the likelihood of the corrected distribution, and
 multiplied into the weights: the network stays what it is, only surer or less sure. The validation split is not used.
+
+With --least_class_share 0.03 the answers are then those for a population in which each class has 3 % of the faces at
+least, however rare it was in training: primary head and attentive correction get biases, which the anchors do not have.
 """
 
 import argparse
@@ -15,21 +18,31 @@ import sys
 from pathlib import Path
 
 from grefel_train.data.arguments import add_data_arguments, add_label_map_argument
-from grefel_train.flags import FlagParser
+from grefel_train.flags import FlagParser, at_least
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = FlagParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder of a trained model")
     parser.add_argument("--output_dir", type=Path, required=True, help="folder for the calibrated model")
+    parser.add_argument(
+        "--least_class_share",
+        type=at_least(0, float),
+        default=0.0,
+        help="answer as if each class had this share of the faces at least; 0 leaves them as rare as in training",
+    )
     add_data_arguments(parser)
     add_label_map_argument(parser.add_argument)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.least_class_share >= 1:
+        parser.error(f"--least_class_share {args.least_class_share}: a share is below 1; 0.03 for 3 of 100 faces.")
+    return args
 
 
 if __name__ == "__main__":
     parse_args()  # for --help and mistakes, before the imports that follow, which take seconds
 
+import numpy as np
 import torch
 
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
@@ -46,7 +59,7 @@ from grefel_hf.results import PARTS
 from grefel_train.data.dataset import FaceDataset
 from grefel_train.data.fingerprint import check_kept_out
 from grefel_train.data.loading import load_face_data
-from grefel_train.data.splits import training_target_column
+from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
 from grefel_train.run.log import rounded
@@ -76,39 +89,57 @@ def run_network(model: GReFELForImageClassification, processor: GReFELImageProce
     return found | {"labels": as_distribution(found["labels"], model.num_labels)}
 
 
-def scaled(found: dict[str, torch.Tensor], temperature: float | torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    """L_final (M, N) with the logits of each branch multiplied by `scales` (3,), in the order of `BRANCHES`."""
-    primary = (found["primary"] * scales[0]).softmax(-1)
+def scaled(
+    found: dict[str, torch.Tensor], temperature: float | torch.Tensor, scales: torch.Tensor, biases: torch.Tensor
+) -> torch.Tensor:
+    """
+    L_final (M, N) with the logits of each branch multiplied by `scales` (3,), in the order of `BRANCHES`, and `biases`
+    (N,) added to those that come from a linear layer.
+    """
+    primary = (found["primary"] * scales[0] + biases).softmax(-1)
     geometric = attentive = None
     if "distances" in found:
         geometric = geometric_correction(anchor_similarities(found["distances"], temperature / scales[1]))
     if "attentive" in found:
-        attentive = (found["attentive"] * scales[2]).softmax(-1)
+        attentive = (found["attentive"] * scales[2] + biases).softmax(-1)
     return correct_distribution(primary, geometric, attentive)[0]
 
 
 def fit_scales(found: dict[str, torch.Tensor], temperature: float | torch.Tensor, steps: int = 300) -> torch.Tensor:
     """The scales (3,) under which the class on top of each label is most likely; 1 for a branch that is not there."""
     target = as_distribution(found["labels"].argmax(-1), found["labels"].shape[-1])
+    unbiased = torch.zeros(target.shape[-1])
     log_scales = torch.zeros(3, requires_grad=True)
     optimizer = torch.optim.Adam([log_scales], lr=0.05)
     for _ in range(steps):
-        loss = classification_loss(scaled(found, temperature, log_scales.exp()), target)
+        loss = classification_loss(scaled(found, temperature, log_scales.exp(), unbiased), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return log_scales.detach().exp()
 
 
+def rare_class_biases(class_ids: np.ndarray, num_labels: int, least_share: float) -> torch.Tensor:
+    """
+    What brings logits that were learned from these classes (M,) to a population in which each has at least
+    `least_share`: the log of the ratio of the two shares, 0 for a class that is no rarer (N,).
+
+    Logit adjustment (Menon et al., 2021, https://arxiv.org/abs/2007.07314) with a floor under rare classes in place of
+    equal shares for all. A class without an image counts as one image.
+    """
+    shares = np.bincount(class_ids, minlength=num_labels).clip(1) / len(class_ids)
+    return torch.as_tensor(np.log(np.maximum(least_share / shares, 1.0)), dtype=torch.float32)
+
+
 @torch.no_grad()
-def scale_branches(model: GReFELForImageClassification, scales: torch.Tensor):
-    """Multiply the scales into the last layers and the temperature."""
+def change_branches(model: GReFELForImageClassification, scales: torch.Tensor, biases: torch.Tensor):
+    """Multiply the scales into the last layers and the temperature, and add the biases."""
     layers = [(model.primary_head.output, scales[0])]
     if model.attentive_correction is not None:
         layers.append((model.attentive_correction.classifier, scales[2]))
     for layer, scale in layers:
         layer.weight.mul_(scale)
-        layer.bias.mul_(scale)
+        layer.bias.mul_(scale).add_(biases)
     if model.anchors is not None and model.anchors.log_temperature is not None:
         model.anchors.log_temperature.sub_(scales[1].log())
     elif model.anchors is not None:
@@ -120,7 +151,8 @@ def main(args: argparse.Namespace):
     training = Path(args.model).parent / "all_results.json"
     try:
         model, processor = load_checkpoint(args.model)
-        data = load_face_data(args, label_map=args.label_map).calibration
+        splits = load_face_data(args, label_map=args.label_map)
+        data = splits.calibration
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
         results = read_json(training)
@@ -133,11 +165,15 @@ def main(args: argparse.Namespace):
     found = {name: value[clear] for name, value in found.items()}
     labels = found["labels"].argmax(-1)
     temperature = 1.0 if model.anchors is None else torch.as_tensor(model.anchors.temperature).detach()
-    scales = fit_scales(found, temperature)
+    scales, unbiased = fit_scales(found, temperature), torch.zeros(model.num_labels)
+    biases = rare_class_biases(class_ids(splits.train), model.num_labels, args.least_class_share)
     report = {"samples": len(labels), "scales": dict(zip(BRANCHES, scales.tolist()))}
-    for name, values in (("before", torch.ones(3)), ("after", scales)):
-        report[name] = classification_metrics(scaled(found, temperature, values), labels)
-    scale_branches(model, scales)
+    stages = {"before": (torch.ones(3), unbiased), "scaled": (scales, unbiased), "after": (scales, biases)}
+    report["least_class_share"] = args.least_class_share
+    report["biases"] = dict(zip(splits.label_names, biases.tolist()))
+    for name, change in stages.items():
+        report[name] = classification_metrics(scaled(found, temperature, *change), labels)
+    change_branches(model, scales, biases)
     save_model(model, processor, args.output_dir)
     print(json.dumps(rounded(report), indent=2))
     if results is None:

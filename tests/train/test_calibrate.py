@@ -1,13 +1,15 @@
 """Scaling the branches' confidence: what is fitted, and that the weights then say what was fitted."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 from PIL import Image
 
-from calibrate import fit_scales, run_network, scale_branches, scaled
+from calibrate import change_branches, fit_scales, rare_class_biases, run_network, scaled
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from tests.helpers.launch import run
 from tests.helpers.tiny import tiny_config
@@ -29,10 +31,10 @@ def test_the_weights_say_what_the_scales_promise(switches):
     pixel_values = processor(faces(6)["image"][:], return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         before = model(pixel_values).logits.softmax(-1)
-    assert torch.allclose(scaled(found, temperature, torch.ones(3)), before, atol=1e-5)
-    scales = torch.tensor([2.0, 3.0, 0.5])
-    promised = scaled(found, temperature, scales)
-    scale_branches(model, scales)
+    assert torch.allclose(scaled(found, temperature, torch.ones(3), torch.zeros(3)), before, atol=1e-5)
+    scales, biases = torch.tensor([2.0, 3.0, 0.5]), torch.tensor([0.0, 1.5, 0.5])
+    promised = scaled(found, temperature, scales, biases)
+    change_branches(model, scales, biases)
     with torch.no_grad():
         after = model(pixel_values).logits.softmax(-1)
     assert torch.allclose(after, promised, atol=1e-5) and not torch.allclose(after, before, atol=1e-3)
@@ -49,8 +51,18 @@ def test_underconfident_branches_become_surer():
     found = {"primary": logs, "attentive": logs, "labels": torch.nn.functional.one_hot(labels, 3).float()}
     scales = fit_scales(found, 1.0)
     assert scales[1] == 1.0  # there are no anchors
-    confidence = scaled(found, 1.0, scales).amax(-1).mean().item()
+    confidence = scaled(found, 1.0, scales, torch.zeros(3)).amax(-1).mean().item()
     assert confidence == pytest.approx(0.9, abs=0.02)
+
+
+def test_biases_bring_the_shares_of_rare_classes_up_to_the_floor():
+    ids = np.repeat([0, 1, 2], [900, 96, 4])
+    assert torch.equal(rare_class_biases(ids, 3, 0.0), torch.zeros(3))
+    biases = rare_class_biases(ids, 4, 0.05)  # of the fourth class there is no image
+    assert torch.allclose(biases, torch.tensor([0, 0, 0.05 / 0.004, 0.05 / 0.001]).clamp_min(1).log())
+    # Where nothing is seen of a face the answer is the prior, and that is the population's, but for its sum.
+    prior = torch.tensor([0.9, 0.096, 0.004])
+    assert torch.allclose(prior * biases[:3].exp(), torch.tensor([0.9, 0.096, 0.05]))
 
 
 def test_the_script_names_the_flag_that_is_missing(tmp_path):
@@ -66,10 +78,15 @@ def test_the_script_names_the_flag_that_is_missing(tmp_path):
     common = ["train/calibrate.py", "--model", tmp_path / "model", "--output_dir", tmp_path / "out", *data]
     done = run(*common)
     assert done.returncode != 0 and "--calibration_fraction" in done.stderr and "Traceback" not in done.stderr
-    done = run(*common, "--calibration_fraction", 0.5)
+    done = run(*common, "--calibration_fraction", 0.5, "--least_class_share", 1)
+    assert done.returncode != 0 and "a share is below 1" in done.stderr
+    done = run(*common, "--calibration_fraction", 0.5, "--least_class_share", 0.5)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["samples"] == 6 and set(report["scales"]) == {"primary", "geometric", "attentive"}
+    assert report["biases"] == pytest.approx(
+        {name: math.log(1.5) for name in ("happiness", "neutral", "surprise")}, abs=1e-4
+    )
     assert "nothing tells whether these images were kept out" in done.stderr
     calibrated = GReFELForImageClassification.from_pretrained(tmp_path / "out")
     assert not torch.equal(calibrated.primary_head.output.weight, model.primary_head.output.weight)

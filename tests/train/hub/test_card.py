@@ -113,6 +113,8 @@ CALIBRATION = {
     "scales": {"primary": 1.5, "geometric": 1.25, "attentive": 1.0},
     "before": {"expected_calibration_error": 0.1},
     "after": {"expected_calibration_error": 0.02},
+    "least_class_share": 0.03,
+    "biases": {"neutral": 0.0, "disgust": 1.497, "fear": 0.25},
 }
 LANDMARKS = {
     "normalized_mean_error": 0.0447,
@@ -149,6 +151,7 @@ def test_other_stages_are_told_with_their_figures(best, tmp_path):
     card = words(model_card(folder, None, run))
     assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
     assert "0.100 to 0.020" in card
+    assert "each class has a share of 0.03 at least (logit adjustment: disgust +1.50, fear +0.25)" in card
     assert "within GReFEL (`train/train.py`), 18 epochs at 96 pixels, then 1 epoch at 112 pixels with seed 3;" in card
     assert "from there by itself, with one linear layer on it (`train/train_backbone.py`), 9 epochs at 160" in card
     assert "with each of the seeds 7, 8, whose weights were averaged (stem and 1 stage frozen). That layer" in card
