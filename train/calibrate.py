@@ -119,15 +119,15 @@ def fit_scales(found: dict[str, torch.Tensor], temperature: float | torch.Tensor
     return log_scales.detach().exp()
 
 
-def rare_class_biases(class_ids: np.ndarray, num_labels: int, least_share: float) -> torch.Tensor:
+def rare_class_biases(ids: np.ndarray, num_labels: int, least_share: float) -> torch.Tensor:
     """
-    What brings logits that were learned from these classes (M,) to a population in which each has at least
+    What brings logits that were learned from faces of these class ids (M,) to a population in which each has at least
     `least_share`: the log of the ratio of the two shares, 0 for a class that is no rarer (N,).
 
     Logit adjustment (Menon et al., 2021, https://arxiv.org/abs/2007.07314) with a floor under rare classes in place of
     equal shares for all. A class without an image counts as one image.
     """
-    shares = np.bincount(class_ids, minlength=num_labels).clip(1) / len(class_ids)
+    shares = np.bincount(ids, minlength=num_labels).clip(1) / len(ids)
     return torch.as_tensor(np.log(np.maximum(least_share / shares, 1.0)), dtype=torch.float32)
 
 
@@ -155,10 +155,13 @@ def main(args: argparse.Namespace):
         data = splits.calibration
         if data is None:
             raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
+        before = read_json(Path(args.model) / "all_results.json") or {}
+        if before.get("calibration", {}).get("least_class_share"):
+            raise ValueError("its classes have a least share already: give the model that training left.")
         results = read_json(training)
         check_kept_out(data, results, args.calibration_fraction)
     except (OSError, ValueError) as error:
-        sys.exit(f"Cannot calibrate: {error}")
+        sys.exit(f"Cannot calibrate {args.model}: {error}")
     found = run_network(model, processor, data)
     # Where no class has most of the votes there is no answer to be right about.
     clear = found["labels"].amax(-1) > 0.5

@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
-from calibrate import change_branches, fit_scales, rare_class_biases, run_network, scaled
+from calibrate import change_branches, fit_scales, main, parse_args, rare_class_biases, run_network, scaled
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from tests.helpers.launch import run
 from tests.helpers.tiny import tiny_config
@@ -88,5 +88,9 @@ def test_the_script_names_the_flag_that_is_missing(tmp_path):
         {name: math.log(1.5) for name in ("happiness", "neutral", "surprise")}, abs=1e-4
     )
     assert "nothing tells whether these images were kept out" in done.stderr
+    again = [*common[1:], "--calibration_fraction", 0.5]
+    (tmp_path / "model/all_results.json").write_text(json.dumps({"calibration": {"least_class_share": 0.03}}))
+    with pytest.raises(SystemExit, match="a least share already"):
+        main(parse_args([str(word) for word in again]))
     calibrated = GReFELForImageClassification.from_pretrained(tmp_path / "out")
     assert not torch.equal(calibrated.primary_head.output.weight, model.primary_head.output.weight)

@@ -151,7 +151,7 @@ def test_other_stages_are_told_with_their_figures(best, tmp_path):
     card = words(model_card(folder, None, run))
     assert "1,234 images of the training split that were kept out of this run's training, if not of those" in card
     assert "0.100 to 0.020" in card
-    assert "each class has a share of 0.03 at least (logit adjustment: disgust +1.50, fear +0.25)" in card
+    assert "share of 0.03 at least (logit adjustment by what the rarest lack in training: disgust +1.50, fear" in card
     assert "within GReFEL (`train/train.py`), 18 epochs at 96 pixels, then 1 epoch at 112 pixels with seed 3;" in card
     assert "from there by itself, with one linear layer on it (`train/train_backbone.py`), 9 epochs at 160" in card
     assert "with each of the seeds 7, 8, whose weights were averaged (stem and 1 stage frozen). That layer" in card
@@ -181,16 +181,20 @@ def test_data_sets_and_their_terms(best, arguments, kind, terms):
 
 
 @pytest.mark.parametrize(
-    ("keep", "chosen"),
+    ("keep", "share", "chosen"),
     [
-        ("best", "the best epoch"),
-        ("last", None),
+        ("best", None, "the best epoch"),
+        ("last", 0.0, None),
+        ("last", 0.03, "the least share of a class"),
+        ("best", 0.03, "the best epoch and the least share of a class"),
     ],
 )
-def test_what_the_measured_images_had_chosen_is_told(keep, chosen):
-    arguments = {"validation_split": None, "validation_groups": None, "keep": keep}
-    assert what_was_chosen({"split": "validation"}, {"args": arguments}) == chosen
-    assert what_was_chosen({"split": "test"}, {"args": arguments}) is None
+def test_what_the_measured_images_had_chosen_is_told(keep, share, chosen):
+    results = {"args": {"validation_split": None, "validation_groups": None, "keep": keep}}
+    if share is not None:
+        results["calibration"] = {"least_class_share": share}
+    assert what_was_chosen({"split": "validation"}, results) == chosen
+    assert what_was_chosen({"split": "test"}, results) is None
 
 
 def test_training_is_told_as_it_was(best):

@@ -138,7 +138,10 @@ def what_was_chosen(metrics: dict, results: dict) -> str | None:
     """What the images that were measured on had been used to choose, None for nothing."""
     if metrics["split"] != validation_split(results["args"]):
         return None
-    return None if results["args"].get("keep") == "last" else "the best epoch"
+    chosen = [] if results["args"].get("keep") == "last" else ["the best epoch"]
+    if results.get("calibration", {}).get("least_class_share"):  # whoever gives it has looked at what it brings
+        chosen.append("the least share of a class")
+    return " and ".join(chosen) or None
 
 
 def evaluation_command(metrics: dict, name: str) -> str:
