@@ -1,4 +1,4 @@
-# `make demo` opens the page, `make test` runs ruff and the tests, and `make weights FERPLUS=FOLDER` trains grefel-small
+# `make demo` serves the page, `make test` runs ruff and the tests, and `make weights FERPLUS=FOLDER` trains grefel-small
 # anew, with another seed by SEED=1; each makes .venv and installs what is missing.
 # Arguments go through ARGS: make demo ARGS="--port 8000", make test ARGS="tests/model/test_losses.py".
 

@@ -113,6 +113,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--min_score lies between 0 and 1")
     if not (args.answer_only is None or 0 < args.answer_only <= 1):
         parser.error("--answer_only is above 0 and at most 1: 0.9 for answers that were right 90 times in 100")
+    if not args.min_face >= 0:
+        parser.error("--min_face is at least 0")
     if not 0 < args.max_megapixels < float("inf"):
         parser.error("--max_megapixels is above 0")
     return args

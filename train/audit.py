@@ -62,6 +62,7 @@ from grefel_train.audit.noise import right_distributions
 from grefel_train.audit.observations import observe
 from grefel_train.audit.page import write_page
 from grefel_train.audit.suspects import Suspect, find_suspects, write_pairs, write_suspects
+from grefel_train.data.class_names import class_names
 
 
 def audit(args: argparse.Namespace, images: AuditImages) -> tuple[list[Suspect], list[Pair]]:
@@ -70,7 +71,7 @@ def audit(args: argparse.Namespace, images: AuditImages) -> tuple[list[Suspect],
     model, processor = load_checkpoint(args.model)
     detector = create_detector(args.detector)
     folder = checkpoint_folder(checked_name(args.model), local_files_only=True)
-    reliability = load_reliability(folder, [model.config.id2label[i] for i in range(model.num_labels)])
+    reliability = load_reliability(folder, class_names(model.config))
     answerability = reliability and reliability.answerability
     data = (processor, images.images, images.label_names)
     seen = observe(model.to(accelerator.device), *data, args, accelerator, answerability)

@@ -31,6 +31,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         default=0.0,
         help="answer as if each class had this share of the faces at least; 0 leaves them as rare as in training",
     )
+    parser.add_argument("--overwrite_output_dir", action="store_true", help="replace a model that lies there")
     add_data_arguments(parser)
     add_label_map_argument(parser.add_argument)
     args = parser.parse_args(argv)
@@ -56,9 +57,9 @@ from grefel_hf.model.reliability_balancing import (
     geometric_correction,
 )
 from grefel_hf.results import PARTS
+from grefel_train.data.class_names import class_names
 from grefel_train.data.dataset import FaceDataset
-from grefel_train.data.fingerprint import check_kept_out
-from grefel_train.data.loading import load_face_data
+from grefel_train.data.kept_out import load_kept_out, run_record
 from grefel_train.data.splits import class_ids, training_target_column
 from grefel_train.evaluation.forward import concatenated, forward_batches
 from grefel_train.evaluation.metrics import classification_metrics
@@ -67,6 +68,7 @@ from grefel_train.run.provenance import read_json
 from grefel_train.run.saving import save_model
 
 BRANCHES = PARTS[:3]
+RECORD = "calibration.json"  # of a model that no run's all_results.json tells of
 
 
 def run_network(model: GReFELForImageClassification, processor: GReFELImageProcessor, data) -> dict[str, torch.Tensor]:
@@ -147,22 +149,28 @@ def change_branches(model: GReFELForImageClassification, scales: torch.Tensor, b
         model.config.anchor_temperature = model.anchors.initial_temperature
 
 
+def check_request(args: argparse.Namespace, num_labels: int):
+    """Raises ValueError where the share cannot be given, or the output would take the place of a model."""
+    if args.least_class_share * num_labels > 1:
+        raise ValueError(
+            f"--least_class_share {args.least_class_share}: each of {num_labels} classes can have {1 / num_labels:.3g} "
+            "of the faces at most."
+        )
+    if not args.overwrite_output_dir and (args.output_dir / "config.json").exists():
+        raise ValueError(f"{args.output_dir} has a model: name another --output_dir, or add --overwrite_output_dir.")
+    records = [read_json(Path(args.model) / name) or {} for name in ("all_results.json", RECORD)]
+    if any(record.get("calibration", {}).get("least_class_share") for record in records):
+        raise ValueError("its classes have a least share already: give the model that training left.")
+
+
 def main(args: argparse.Namespace):
-    training = Path(args.model).parent / "all_results.json"
     try:
         model, processor = load_checkpoint(args.model)
-        splits = load_face_data(args, label_map=args.label_map)
-        data = splits.calibration
-        if data is None:
-            raise ValueError("--calibration_fraction must be that of the training run, and not 0.")
-        before = read_json(Path(args.model) / "all_results.json") or {}
-        if before.get("calibration", {}).get("least_class_share"):
-            raise ValueError("its classes have a least share already: give the model that training left.")
-        results = read_json(training)
-        check_kept_out(data, results, args.calibration_fraction)
+        check_request(args, model.num_labels)
+        splits, results = load_kept_out(args, class_names(model.config)), run_record(args.model)
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot calibrate {args.model}: {error}")
-    found = run_network(model, processor, data)
+    found = run_network(model, processor, splits.calibration)
     # Where no class has most of the votes there is no answer to be right about.
     clear = found["labels"].amax(-1) > 0.5
     found = {name: value[clear] for name, value in found.items()}
@@ -178,13 +186,11 @@ def main(args: argparse.Namespace):
         report[name] = classification_metrics(scaled(found, temperature, *change), labels)
     change_branches(model, scales, biases)
     save_model(model, processor, args.output_dir)
+    record, name = {"calibration": report}, RECORD
+    if results is not None:
+        record, name = results | record, "all_results.json"
+    write_text(args.output_dir / name, json.dumps(record, indent=2) + "\n")
     print(json.dumps(rounded(report), indent=2))
-    if results is None:
-        print(
-            f"Note: without {training} nothing tells whether these images were kept out of training.", file=sys.stderr
-        )
-    else:
-        write_text(args.output_dir / "all_results.json", json.dumps(results | {"calibration": report}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ from grefel_hf.onnx_session import OnnxUnavailableError
 from grefel_hf.reliability import load_reliability
 from grefel_hf.runtime.networks import Network, create_network
 from grefel_hf.runtime.onnx_network import GraphMismatchError
+from grefel_train.data.class_names import class_names
 from grefel_train.data.loading import load_face_data
 from grefel_train.evaluation.certainty import measure_certainty
 from grefel_train.evaluation.collect import Collected, EvaluationFaces, collect
@@ -157,7 +158,7 @@ def evaluate(args: argparse.Namespace, accelerator: Accelerator) -> tuple[dict[s
     if args.anchor_gallery and model.anchors is None:
         raise ValueError("--anchor_gallery: the model has no anchors.")
     network = model if args.runtime == "torch" else with_tensors(create_network(model, args.runtime))
-    model_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    model_names = class_names(model.config)
     with accelerator.main_process_first():  # it fills the caches of `datasets` for the others
         found = load_evaluation_data(args)
     data = in_model_classes(found, model_names, args.label_map)

@@ -39,6 +39,7 @@ from grefel_hf.explanation import Explanation, write_explanation
 from grefel_hf.loading import load_checkpoint
 from grefel_hf.runtime.networks import create_network
 from grefel_train.data.adapters.canonical import read_column
+from grefel_train.data.class_names import class_names
 from grefel_train.data.kept_out import load_kept_out
 from grefel_train.data.splits import class_ids
 from grefel_train.explanation import anchor_map
@@ -53,7 +54,8 @@ def fit(args: argparse.Namespace) -> Explanation:
         OSError, ValueError: the model or the data cannot be read, or training has seen these images.
     """
     model, processor = load_checkpoint(args.model)
-    data = load_kept_out(args)
+    labels = class_names(model.config)
+    data = load_kept_out(args, labels).calibration
     network = create_network(model, args.runtime)
     crops = list(crops_of(data))
     batches = (crops[start : start + BATCH] for start in range(0, len(crops), BATCH))
@@ -62,7 +64,6 @@ def fit(args: argparse.Namespace) -> Explanation:
     def values_of(name: str) -> np.ndarray | None:
         return np.concatenate([values[name] for values in seen]).astype(np.float64) if name in seen[0] else None
 
-    labels = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     attention, similarities = values_of("attention_map"), values_of("anchor_similarities")
     anchors = None
     if similarities is not None:

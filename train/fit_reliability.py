@@ -49,6 +49,7 @@ from grefel_hf.reliability import AccuracyMap, Answerability, Reliability, write
 from grefel_hf.runtime.networks import create_network
 from grefel_train.data.adapters.canonical import read_column
 from grefel_train.data.adapters.ferplus import unreadable_images
+from grefel_train.data.class_names import class_names
 from grefel_train.data.kept_out import load_kept_out
 from grefel_train.data.sources import dataset_format
 from grefel_train.data.splits import class_ids
@@ -138,7 +139,8 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
         OSError, ValueError: the model or the data cannot be read, or training has seen these images.
     """
     model, processor = load_checkpoint(args.model)
-    data = load_kept_out(args)
+    names = class_names(model.config)
+    data = load_kept_out(args, names).calibration
     rows = np.random.default_rng(args.seed).permutation(clear_rows(data))
     if len(rows) < 2 * FOLDS:
         raise ValueError(f"{len(rows)} images were kept out of training: there have to be {2 * FOLDS} at least.")
@@ -150,7 +152,6 @@ def fit(args: argparse.Namespace) -> tuple[Reliability, dict[str, Any]]:
         gather(see, faces[fold::FOLDS], labels[fold::FOLDS], unreadable[fold::FOLDS], side, args, args.seed + fold)
         for fold in range(FOLDS)
     ]
-    names = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
     return fit_to(folds, names)
 
 

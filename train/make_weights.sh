@@ -48,7 +48,7 @@ teach_trunk runs/backbone-first/backbone.safetensors runs/backbone 0.6 $((100 + 
 teach_grefel grefel-small-parts
 
 [ -f $final/all_results.json ] || "$python" train/calibrate.py --model $run/best --output_dir $final \
-    --dataset_dir "$ferplus" --calibration_fraction 0.05 --least_class_share 0.03
+    --dataset_dir "$ferplus" --calibration_fraction 0.05 --least_class_share 0.03 --overwrite_output_dir
 
 [ -f $final/reliability.json ] || "$python" train/fit_reliability.py --model $final \
     --dataset_dir "$ferplus" --calibration_fraction 0.05

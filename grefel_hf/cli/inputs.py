@@ -1,6 +1,7 @@
 """What the command line is to work on: photos or videos, told by content."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from rich.console import Console
 
 from ..faces.folders import MOVING, PHOTO, VIDEO, find_media
 from ..faces.photos import PhotoError
+from ..plurals import counted
 from .terminal import say
+
+MOST_NAMED = 5  # files that one reason left out
 
 
 class InputError(ValueError):
@@ -53,12 +57,20 @@ def find_inputs(args: argparse.Namespace, messages: Console) -> Inputs:
     else:
         wanted = {PHOTO, MOVING}
     files = [file for file, kind in found.files.items() if kind in wanted]
-    for file, reason in found.left_out.items():
-        say(messages, f"left out: {file}: {reason}", "dim")
-    for file, kind in found.files.items():
-        if kind not in wanted:
-            say(messages, f"left out: {file}: a {kind}: name it, or a folder of its kind only", "dim")
+    others = {file: kind for file, kind in found.files.items() if kind not in wanted}
+    reasons = {file: f"a {kind}: name it, or a folder of its kind only" for file, kind in others.items()}
+    tell_left_out(found.left_out | reasons, messages)
     if not files:
         raise PhotoError("No photo and no video found in the given folders.")
     closed = any(" be " in reason for reason in found.left_out.values())
     return Inputs(*(([], files) if VIDEO in wanted else (files, [])), closed)
+
+
+def tell_left_out(reasons: Mapping[Path | str, str], messages: Console):
+    """A line for each file, and one for all the others where one reason left out many."""
+    for reason in dict.fromkeys(reasons.values()):
+        files = [file for file, why in reasons.items() if why == reason]
+        for file in files[:MOST_NAMED]:
+            say(messages, f"left out: {file}: {reason}", "dim")
+        if len(files) > MOST_NAMED:
+            say(messages, f"left out: {counted(len(files) - MOST_NAMED, 'more file')}: {reason}", "dim")

@@ -58,7 +58,7 @@ def run_photos(
     elif args.json:
         write_text(args.json, json.dumps([photo.to_dict() for photo in photos], indent=2))
     else:
-        print_table(photos, Console())
+        print_table(photos, Console(), unread=len(results) - len(photos))
     return INTERRUPTED if stop.is_set() else int(len(photos) < len(files))
 
 
@@ -131,7 +131,7 @@ def share_cores():
         cv2.setNumThreads(1)
 
 
-def print_table(photos: list[PhotoPrediction], console: Console):
+def print_table(photos: list[PhotoPrediction], console: Console, unread: int = 0):
     """
     One line per face: the corrected label, the primary one, and how sure the corrected one is, as measured where the
     model has a reliability.json. Where the console is narrow, the beginnings of the photos' names give way.
@@ -147,9 +147,11 @@ def print_table(photos: list[PhotoPrediction], console: Console):
         table.add_column(column, justify=justify, no_wrap=column == "photo")
     for name, *cells in rows:
         table.add_row(Text(end_of(name, room)), *map(Text, cells))
-    console.print(table)
+    if photos:
+        console.print(table)
     faces = sum(len(photo.faces) for photo in photos)
-    say(console, f"{counted(faces, 'face')} in {counted(len(photos), 'photo')}", "dim")
+    details = f" ({unread} not read)" if unread else ""
+    say(console, f"{counted(faces, 'face')} in {counted(len(photos) + unread, 'photo')}{details}", "dim")
 
 
 def _rows(photo: PhotoPrediction, measured: bool) -> list[list[str]]:

@@ -113,8 +113,7 @@ def _run_video(
                 writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     if not (args.csv or args.annotated):
         summary.print_table(Console())
-    what = f"{counted(len(summary.seconds), 'person')} in {counted(summary.frames, 'analysed frame')}"
-    say(messages, f"{file}: {what}, {summary.end:.1f} s")
+    say(messages, f"{file}: {summary.found()} in {counted(summary.frames, 'analysed frame')}, {summary.end:.1f} s")
     return video.problem is not None
 
 
@@ -123,7 +122,7 @@ class Summary:
 
     def __init__(self, labels: tuple[str, ...]):
         self.labels = labels
-        self.frames, self.end = 0, 0.0
+        self.frames, self.end, self.at_once = 0, 0.0, 0
         self.seconds: dict[int, list[float]] = {}  # first and last
         self._sums: dict[int, np.ndarray] = {}
         self._counts: dict[int, int] = {}
@@ -133,12 +132,20 @@ class Summary:
         if not frame.analysed:
             return
         self.frames += 1
+        self.at_once = max(self.at_once, len(frame.faces))
         for face in frame.faces:
             self.seconds.setdefault(face.person, [frame.time, frame.time])[1] = frame.time
             if not face.face.is_answered:
                 continue
             self._sums[face.person] = self._sums.get(face.person, 0.0) + face.face.corrected
             self._counts[face.person] = self._counts.get(face.person, 0) + 1
+
+    def found(self) -> str:
+        """How many persons; where some may be one person who came back, how many tracks, and the fewest persons."""
+        tracks = len(self.seconds)
+        if tracks <= self.at_once:
+            return counted(tracks, "person")
+        return f"{tracks} tracks, of at least {counted(self.at_once, 'person')},"
 
     def print_table(self, console: Console):
         """One line per person: from when to when, and the three expressions that were strongest on average."""

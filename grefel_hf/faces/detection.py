@@ -53,11 +53,13 @@ def create_detector(name: str = "auto", *, min_score: float | None = None, min_f
         min_face: least side of a face's box in pixels: the root of its area.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or a side that is no number from 0 up.
         DetectorUnavailableError: a library or the weights are missing; GREFEL_YUNET names no file.
     """
     if name not in DETECTORS:
         raise ValueError(f"unknown face detector {name!r}: choose one of {', '.join(DETECTORS)}")
+    if not min_face >= 0:
+        raise ValueError(f"min_face {min_face}: the least side of a face is 0 pixels or more")
     if name == "none":
         return NoDetector()
     if name == "hog":

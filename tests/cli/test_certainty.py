@@ -73,10 +73,10 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(model, capsys):
     assert "0.9 for answers that were right 90 times in 100" in capsys.readouterr().err
 
 
-def tracked(is_answered: bool) -> TrackedFace:
+def tracked(is_answered: bool, person: int = 1) -> TrackedFace:
     values = np.array([0.1, 0.8, 0.1])
     face = FacePrediction((4, 4, 30, 30), 1.0, tuple(LABELS), values, values, {}, is_answered=is_answered)
-    return TrackedFace(1, face, values)
+    return TrackedFace(person, face, values)
 
 
 def test_a_person_who_cannot_be_read_has_no_expressions_in_a_video(capsys):
@@ -86,6 +86,13 @@ def test_a_person_who_cannot_be_read_has_no_expressions_in_a_video(capsys):
     assert list(summary.table_rows())[0][-2:] == ("0", CANNOT_TELL)
     summary.add(VideoFrame(1, 1.0, tuple(LABELS), [tracked(True)], True, lambda: None))
     assert list(summary.table_rows())[0][-2:] == ("1", "happiness 80%, surprise 10%, neutral 10%")
+
+
+def test_who_may_have_come_back_is_counted_as_a_track():
+    summary = Summary(tuple(LABELS))
+    for index, persons in enumerate([(1, 2), (3,)]):
+        summary.add(VideoFrame(index, index, tuple(LABELS), [tracked(True, p) for p in persons], True, lambda: None))
+        assert summary.found() == ("2 persons", "3 tracks, of at least 2 persons,")[index]
 
 
 def test_its_box_is_grey():

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,20 @@ def test_one_run_at_a_time_writes_a_file(here, astronaut_file, tmp_path, capsys)
     assert "another run" in capsys.readouterr().err
 
 
+def test_of_many_files_that_are_left_out_some_are_named(here, astronaut_file, tmp_path, capsys):
+    shutil.copy(astronaut_file, tmp_path)
+    for index in range(8):
+        (tmp_path / f"{index}.txt").write_text("words")
+    assert __main__.main([str(tmp_path)]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out")]
+    assert len(lines) == 6 and "4.txt: " in lines[4] and lines[5].startswith("left out: 3 more files: ")
+
+
+def test_without_a_readable_photo_there_is_no_table(folder, capsys):
+    assert __main__.main([str(folder / "broken.jpg"), "--detector", "none"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["0 faces in 1 photo (1 not read)"]
+
+
 def test_thresholds_of_the_detector(astronaut_file, capsys):
     for flags, faces in (([], 1), (["--min_face", "400"], 0), (["--min_score", "0.99"], 0)):
         assert __main__.main([str(astronaut_file), "--detector", "hog", *flags]) == 0
@@ -260,6 +275,7 @@ def test_what_cannot_work_ends_with_one_message_and_status_2(arguments, message,
     ("arguments", "message"),
     [
         (["a.jpg", "--min_score", "1.5"], "--min_score lies between"),
+        (["a.jpg", "--min_face", "nan"], "--min_face is at least 0"),
         (["a.jpg", "--max_megapixels", "0"], "--max_megapixels is above 0"),
         (["b.mp4", "--smoothing", "-1"], "--smoothing at least 0"),
     ],

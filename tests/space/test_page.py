@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from itertools import combinations
 from urllib.parse import unquote
 
 import pytest
@@ -86,6 +87,37 @@ def test_number_and_word_stand_on_one_label(page, two_faces):
     outer, inner = label.bounding_box(), word.bounding_box()
     assert outer["y"] <= inner["y"] and inner["y"] + inner["height"] <= outer["y"] + outer["height"]
     assert outer["x"] < inner["x"] and inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+
+
+@pytest.mark.parametrize(("width", "faces"), [(1280, 3), (390, 8)], ids=["wide", "phone"])
+def test_words_do_not_cover_each_other(chromium, address, astronaut, tmp_path, width, faces):
+    mosaic([astronaut.crop((150, 30, 310, 230))] * faces, columns=faces).save(tmp_path / "row.png")
+    tab = open_page(chromium, address, width=width)
+    upload(tab, tmp_path / "row.png")
+    tab.locator("[data-panel='1']").wait_for()
+    boxes, labels = tab.locator(".gf-box"), tab.locator(".gf-box > span")
+    assert boxes.count() == faces
+    assert all("happiness" in name for name in boxes.all_inner_texts())  # also where one sees a number alone
+
+    def numbers_alone() -> list[str]:
+        return tab.locator(".gf-box[data-place~=number]").evaluate_all("all => all.map(box => box.dataset.face)")
+
+    def assert_all_readable():
+        rooms = [label.bounding_box() for label in labels.all()]
+        for one, other in combinations(rooms, 2):
+            beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+            assert beside or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+
+    assert bool(numbers_alone()) == (faces > 3)
+    assert_all_readable()
+    if numbers_alone():
+        chosen = numbers_alone()[-1]
+        tab.locator(f".gf-box[data-face='{chosen}']").click()
+        tab.mouse.move(0, 0)
+        assert chosen not in numbers_alone()  # the chosen one has its word, others give way
+        assert_all_readable()
+    assert tab.messages == []
+    tab.context.close()
 
 
 def test_attention_can_be_switched_off_for_all_faces(page, two_faces):

@@ -65,14 +65,14 @@ def test_biases_bring_the_shares_of_rare_classes_up_to_the_floor():
     assert torch.allclose(prior * biases[:3].exp(), torch.tensor([0.9, 0.096, 0.05]))
 
 
-def test_the_script_names_the_flag_that_is_missing(tmp_path):
+def test_the_script_refuses_in_words_and_a_second_floor(tmp_path):
     model = GReFELForImageClassification(tiny_config())
     model.save_pretrained(tmp_path / "model")
     GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "model")
     for split in ("train", "validation"):
         for name, grey in (("neutral", 40), ("happiness", 120), ("surprise", 200)):
             (tmp_path / split / name).mkdir(parents=True)
-            for i in range(4):
+            for i in range(8 if name == "neutral" else 4):
                 Image.new("L", (48, 48), grey + i).save(tmp_path / split / name / f"{i}.png")
     data = ["--train_dir", tmp_path / "train", "--validation_dir", tmp_path / "validation"]
     common = ["train/calibrate.py", "--model", tmp_path / "model", "--output_dir", tmp_path / "out", *data]
@@ -80,17 +80,24 @@ def test_the_script_names_the_flag_that_is_missing(tmp_path):
     assert done.returncode != 0 and "--calibration_fraction" in done.stderr and "Traceback" not in done.stderr
     done = run(*common, "--calibration_fraction", 0.5, "--least_class_share", 1)
     assert done.returncode != 0 and "a share is below 1" in done.stderr
-    done = run(*common, "--calibration_fraction", 0.5, "--least_class_share", 0.5)
+    done = run(*common, "--calibration_fraction", 0.5, "--least_class_share", 0.3)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["samples"] == 6 and set(report["scales"]) == {"primary", "geometric", "attentive"}
-    assert report["biases"] == pytest.approx(
-        {name: math.log(1.5) for name in ("happiness", "neutral", "surprise")}, abs=1e-4
-    )
+    assert report["samples"] == 8 and set(report["scales"]) == {"primary", "geometric", "attentive"}
+    rare = math.log(0.3 / 0.25)
+    assert report["biases"] == pytest.approx({"happiness": rare, "neutral": 0.0, "surprise": rare}, abs=1e-4)
     assert "nothing tells whether these images were kept out" in done.stderr
-    again = [*common[1:], "--calibration_fraction", 0.5]
-    (tmp_path / "model/all_results.json").write_text(json.dumps({"calibration": {"least_class_share": 0.03}}))
-    with pytest.raises(SystemExit, match="a least share already"):
-        main(parse_args([str(word) for word in again]))
+
+    def refusal(*words) -> str:
+        with pytest.raises(SystemExit) as error:
+            main(parse_args([str(word) for word in (*common[1:], "--calibration_fraction", 0.5, *words)]))
+        return str(error.value)
+
+    weights = (tmp_path / "out/model.safetensors").read_bytes()
+    assert "each of 3 classes can have 0.333" in refusal("--least_class_share", 0.4)
+    assert "add --overwrite_output_dir" in refusal()
+    third = ["--model", tmp_path / "out", "--output_dir", tmp_path / "third"]
+    assert "a least share already" in refusal(*third)
+    assert not (tmp_path / "third").exists() and (tmp_path / "out/model.safetensors").read_bytes() == weights
     calibrated = GReFELForImageClassification.from_pretrained(tmp_path / "out")
     assert not torch.equal(calibrated.primary_head.output.weight, model.primary_head.output.weight)

@@ -181,7 +181,10 @@ def test_an_imagefolder_with_other_classes_and_groups(model, faces, tmp_path, ca
     command += ["--dataloader_num_workers", 0, "--resamples", 20, "--no-mirror"]
     with pytest.raises(SystemExit, match="Cannot evaluate.*--label_map"):
         evaluate.main([*map(str, command)])
-    options = ["--label_map", "happy=happiness", "bored=", "--metadata_csv", tmp_path / "groups.csv"]
+    options = ["--label_map", "happy=happiness", "bored=", "--metadata_csv"]
+    with pytest.raises(SystemExit, match="--metadata_csv .*none.csv is no file"):
+        evaluate.main([*map(str, [*command, *options, tmp_path / "none.csv"])])
+    options.append(tmp_path / "groups.csv")
     options += ["--group_columns", "gender", "--anchor_gallery", "--robustness", "--robustness_samples", 6]
     evaluate.main([*map(str, command + options)])
     printed = capsys.readouterr().out

@@ -69,7 +69,9 @@ def at_least(low: float, kind: type) -> Callable[[str], float]:
 
     def number(text: str):
         value = kind(text)
-        if not value >= low:
+        if value != value:
+            raise argparse.ArgumentTypeError(f"{text} is no number")
+        if value < low:
             raise argparse.ArgumentTypeError(f"{text} is below {low}")
         return value
 

@@ -36,6 +36,7 @@ def photo_view(image: Image.Image, photo: PhotoPrediction) -> str:
         ratio=photo.width / photo.height,
         found=wording.faces_found(photo),
         notes=wording.notes(photo),
+        chosen=first_chosen(photo),
         faces=[_boxed(face, number, photo) for number, face in enumerate(photo.faces, start=1)],
         name=f"{Path(photo.source or 'photo').stem}-faces",
         title=wording.report_title(photo.source or "a photo"),
@@ -52,7 +53,12 @@ def faces_view(photo: PhotoPrediction, unsure: Coverage | None = None) -> str:
         render("photo/face", number=number, count=count, map=anchor_map(photo.faces, number), **_panel(face, unsure))
         for number, face in enumerate(photo.faces, start=1)
     ]
-    return render("photo/faces", panels=panels)
+    return render("photo/faces", panels=panels, chosen=first_chosen(photo))
+
+
+def first_chosen(photo: PhotoPrediction) -> int:
+    """The number of the face whose panel is open at first: the first that has an answer, or the first."""
+    return next((number for number, face in enumerate(photo.faces, start=1) if face.is_answered), 1)
 
 
 def _boxed(face: FacePrediction, number: int, photo: PhotoPrediction) -> dict[str, Any]:

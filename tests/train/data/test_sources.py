@@ -108,6 +108,7 @@ def test_places_where_there_is_nothing(tmp_path):
         (["--dataset_name", "none.parquet"], OSError, "there is no such file or folder"),
         (["--dataset_name", tmp_path / "faces.txt"], ValueError, "files of data end with .parquet"),
         (["--dataset_dir", tmp_path / "none"], OSError, "none does not exist.* FER\\+ is asked for at https:"),
+        (["--dataset_dir", tmp_path], OSError, "fer2013.csv.* A folder of images.* is named by --dataset_name"),
         (["--dataset_dir", tmp_path / "flat", "--streaming"], ValueError, "--streaming goes with"),
     ]:
         with pytest.raises(error, match=message):

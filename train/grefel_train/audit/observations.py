@@ -14,7 +14,7 @@ from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.reliability_balancing import PROBABILITY_EPSILON, confidence
 from grefel_hf.reliability import Answerability
 from grefel_train.audit.duplicates import thumbnails
-from grefel_train.data.class_names import same_classes
+from grefel_train.data.class_names import class_names, same_classes
 from grefel_train.evaluation.collect import EvaluationFaces, model_outputs
 from grefel_train.evaluation.forward import concatenated, forward_batches
 
@@ -69,7 +69,7 @@ def observe(
         BadImageError: an image cannot be read and --on_bad_image is "error".
         ValueError: none can be read.
     """
-    found_classes = same_classes(label_names, [model.config.id2label[i] for i in range(model.num_labels)])
+    found_classes = same_classes(label_names, class_names(model.config))
 
     def answers(pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
         outputs = model_outputs(model, pixel_values, answerability=answerability)

@@ -1,8 +1,10 @@
-"""Which classes of two sets are the same, though they are spelled otherwise."""
+"""The classes of a model, and which of two sets are the same, though they are spelled otherwise."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
+
+from grefel_hf import GReFELConfig
 
 # Other words for the classes of the published sets, folded; in English and in German.
 ALIASES = {
@@ -16,6 +18,11 @@ ALIASES = {
     "surprise": ("surprised", "überraschung", "überrascht"),
 }
 MEANING = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+
+
+def class_names(config: GReFELConfig) -> tuple[str, ...]:
+    """In the order of the outputs."""
+    return tuple(config.id2label[index] for index in range(config.num_labels))
 
 
 def folded(name) -> str:

@@ -103,7 +103,9 @@ def load_published(args: argparse.Namespace) -> FaceSource:
     try:
         splits, label_names = adapter.load(Path(args.dataset_dir).expanduser(), **options)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error} {adapter.title} is asked for at {adapter.where}.") from error
+        hint = " A folder of images, one folder for each class, is named by --dataset_name."
+        hint = hint if any(path.is_dir() for path in Path(args.dataset_dir).expanduser().glob("*")) else ""
+        raise FileNotFoundError(f"{error} {adapter.title} is asked for at {adapter.where}.{hint}") from error
     return FaceSource(f"--dataset_dir {args.dataset_dir}", splits, label_names)
 
 

@@ -174,8 +174,11 @@ def read_metadata(data: Dataset, file: Path) -> dict[str, list]:
     Columns of a CSV file by the images of `data`, matched by file name, or by as much of the path as the file has.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: no column file_name, a name twice, or none of the images.
     """
+    if not file.is_file():
+        raise FileNotFoundError(f"--metadata_csv {file} is no file.")
     table = pd.read_csv(file, dtype=str)
     if "file_name" not in table:
         raise ValueError(f"{file} has no column file_name; it has {', '.join(table)}.")

@@ -23,6 +23,7 @@ from grefel_hf.explanation import load_explanation
 from grefel_hf.faces.weights import YUNET_FILE, YUNET_REPOSITORY
 from grefel_hf.hub import EXPLANATION_FILE, RELIABILITY_FILE
 from grefel_hf.reliability import load_reliability
+from grefel_train.data.class_names import class_names
 from grefel_train.hub import REPOSITORY
 from grefel_train.hub.card import model_card, read_results
 from grefel_train.hub.pictures import write_pictures
@@ -258,7 +259,7 @@ def stage_model(
         for name, report in reports.items():
             if report is not None:
                 write_json(staged / name, public_record(report))
-        labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        labels = class_names(model.config)
         for load, name in ((load_reliability, RELIABILITY_FILE), (load_explanation, EXPLANATION_FILE)):
             if load(folder, labels) is not None:  # and not one of other weights
                 shutil.copyfile(folder / name, staged / name)

@@ -17,6 +17,7 @@ from grefel_hf.faces.cropping import crop_face
 from grefel_hf.faces.detection import FaceDetector
 from grefel_hf.results import PARTS
 from grefel_hf.runtime.torch_network import on_device
+from grefel_train.data.class_names import class_names
 from grefel_train.data.dataset import BadImageError, normalize, pixels_of, read_image, report_bad_image, to_unit_range
 
 BOX = ("left", "top", "right", "bottom")
@@ -55,7 +56,7 @@ class PartPredictor:
     ):
         self.args, self.data, self.column = args, data, column
         self.model, self.processor, self.detector = model, processor, detector
-        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+        self.labels = class_names(model.config)
         self.workers = args.num_workers or os.cpu_count() or 1
 
     def table(self, rows: range) -> pa.Table:

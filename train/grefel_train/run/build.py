@@ -11,7 +11,7 @@ from transformers import get_scheduler
 
 from grefel_hf import GReFELConfig, GReFELForImageClassification, GReFELImageProcessor
 from grefel_hf.model.modeling_grefel import GReFELFeaturePyramid
-from grefel_train.data.class_names import describe_classes, same_classes
+from grefel_train.data.class_names import class_names, describe_classes, same_classes
 from grefel_train.run.arguments import EXPONENTIAL
 
 LANDMARK_HEAD = "landmark_head."
@@ -99,10 +99,6 @@ def load_backbone(pyramid: GReFELFeaturePyramid, backbone: torch.nn.Module, path
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise ValueError(f"--{flag} {path} holds weights of another network than this model's: {first}") from error
-
-
-def class_names(config: GReFELConfig) -> list[str]:
-    return [config.id2label[index] for index in range(config.num_labels)]
 
 
 @torch.no_grad()

@@ -97,6 +97,14 @@ def test_photo_view_places_boxes_in_per_cent_and_cuts_them_at_the_edge():
     assert_well_formed(html)
 
 
+def test_the_first_face_with_an_answer_is_chosen():
+    unanswered = replace(PLAIN, is_answered=False)
+    html = photo_view(Image.new("RGB", (200, 100)), photo(unanswered, FULL))
+    assert set(re.findall(r'data-face="(\d)" aria-pressed="true"', html)) == {"2"}
+    assert "Face 2 of 2" in faces_view(photo(unanswered, FULL)).partition("<pre")[0]
+    assert "Face 1 of 2" in faces_view(photo(unanswered, unanswered)).partition("<pre")[0]
+
+
 def test_one_face_needs_no_strip():
     assert "gf-strip" not in photo_view(Image.new("RGB", (200, 100)), photo(FULL))
 
