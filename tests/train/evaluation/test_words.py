@@ -54,6 +54,13 @@ def test_every_figure_is_said_with_its_interval():
         assert share in disturbance
 
 
+@pytest.mark.parametrize(("left", "told"), [(441, True), (500, False)])
+def test_accuracy_is_told_without_copies_where_there_are_some(left, told):
+    plain = {"without_duplicates": {"corrected": {"samples": left, "accuracy": 0.8512}}}
+    first = reliability_points({"summary": SUMMARY, "plain": plain})[0]
+    assert ("on 85.1 % of the 441 images that repeat no earlier one" in first) == told
+
+
 def test_what_reliability_json_promises_and_keeps():
     sets = {"coverage": 0.904, "mean_size": 1.254}
     certainty = {"prediction_sets": {"0.9": sets}, "expected_calibration_error": 0.0121}

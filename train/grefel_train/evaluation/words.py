@@ -79,10 +79,13 @@ def reliability_points(metrics: dict[str, Any]) -> list[str]:
     """
     template = environment(autoescape=False).get_template("reliability.md")  # Markdown, of a checkpoint's own figures
     summary = metrics["summary"]
-    recalls = metrics.get("plain", {}).get("corrected", {}).get("recall_by_class", {})
+    plain = metrics.get("plain", {})
+    recalls = plain.get("corrected", {}).get("recall_by_class", {})
+    distinct = plain.get("without_duplicates", {}).get("corrected", {})
     alike = [name for name, recall in recalls.items() if recall == summary["weakest_recall"]]
     text = template.render(
         summary=summary,
+        distinct=distinct if distinct.get("samples", summary["samples"]) < summary["samples"] else None,
         alike=[name for name in alike if name != summary["weakest_class"]],
         robustness=metrics.get("robustness"),
         certainty=metrics.get("certainty"),
