@@ -68,8 +68,10 @@ def find_inputs(args: argparse.Namespace, messages: Console) -> Inputs:
 
 def tell_left_out(reasons: Mapping[Path | str, str], messages: Console):
     """A line for each file, and one for all the others where one reason left out many."""
-    for reason in dict.fromkeys(reasons.values()):
-        files = [file for file, why in reasons.items() if why == reason]
+    by_reason: dict[str, list[Path | str]] = {}
+    for file, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(file)
+    for reason, files in by_reason.items():
         for file in files[:MOST_NAMED]:
             say(messages, f"left out: {file}: {reason}", "dim")
         if len(files) > MOST_NAMED:
