@@ -127,6 +127,7 @@ def test_marks_stand_out_from_what_is_around_them(chromium, address, look):
     contrasts += tab.evaluate(MARKS)
     assert sum("polygon" in entry["mark"] for entry in contrasts) >= 8
     assert [entry for entry in contrasts if entry["ratio"] < 3] == []
+    stop_camera(tab)  # else the next camera waits for this one's place
     tab.context.close()
 
 
@@ -148,7 +149,7 @@ def test_all_words_are_english_whatever_the_browser_prefers(chromium, address):
         tab.goto(address)
         for name in TABS:
             open_tab(tab, name)
-            tab.wait_for_timeout(500)
+        tab.wait_for_timeout(500)
         assert tab.evaluate("() => document.documentElement.lang") == "en"
         words.append(tab.evaluate(WORDS))
         context.close()

@@ -70,9 +70,9 @@ class LiveHandlers:
             image = decode_frame(data["frame"])
         except ValueError as error:
             return problem_view(str(error)), memory
-        answer = self._frame(image, memory or Memory())
-        self._seats.ask(visitor)  # was not silent, but waited for this
-        return answer
+        view, memory = self._frame(image, memory or Memory())
+        # Of whoever stopped while their frame was under way nothing is remembered.
+        return view, memory if self._seats.heard(visitor) else None
 
     def _frame(self, image: Image.Image, memory: Memory) -> tuple[str, Memory]:
         with TURN:

@@ -45,6 +45,14 @@ class Seats:
                 visitor.seated = now
             return max(0, place)
 
+    def heard(self, name: str) -> bool:
+        """The visitor was not silent but waited for an answer. False where they have left meanwhile, which stays so."""
+        with self._lock:
+            visitor = self._visitors.get(name)
+            if visitor is not None:
+                visitor.asked = self._clock()
+            return visitor is not None
+
     def leave(self, name: str) -> None:
         """The visitor has stopped: the next one may have the seat."""
         with self._lock:

@@ -35,6 +35,22 @@ def test_live_frames_that_are_none_are_refused(astronaut):
             decode_frame(frame)
 
 
+def test_who_stops_while_a_frame_is_under_way_keeps_no_seat_and_nothing_remembered(predictor, astronaut, monkeypatch):
+    handlers = LiveHandlers(predictor)
+    answer_frame = handlers._frame
+
+    def stopped_meanwhile(image, memory):
+        assert handlers.answer("first", {"stop": True}, memory) == ("", None)
+        return answer_frame(image, memory)
+
+    monkeypatch.setattr(handlers, "_frame", stopped_meanwhile)
+    view, memory = handlers.answer("first", {"frame": uri(astronaut)}, None)
+    assert "data-live" in view and memory is None
+    for visitor in ("second", "third"):
+        view, _ = handlers.answer(visitor, {}, None)
+        assert 'data-place="0"' in view
+
+
 def test_each_person_has_a_timeline_and_keeps_their_number(tiny_checkpoint, astronaut):
     handlers = LiveHandlers(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
     both = Image.new("RGB", (1024, 512))

@@ -36,3 +36,16 @@ def test_whoever_falls_silent_has_gone():
     assert [seats.ask(name) for name in "abc"] == [0, 0, 1]
     clock.now = SILENT_SECONDS + 1
     assert seats.ask("d") == 0
+
+
+def test_who_waits_for_an_answer_is_not_silent_and_who_has_left_does_not_come_back_by_it():
+    clock = Clock()
+    seats = Seats(clock)
+    assert [seats.ask(name) for name in "abc"] == [0, 0, 1]
+    clock.now = SILENT_SECONDS
+    assert seats.heard("a") and seats.heard("b")
+    clock.now += 1
+    assert seats.ask("d") == 1
+    seats.leave("a")
+    assert not seats.heard("a")
+    assert [seats.ask(name) for name in "dea"] == [0, 1, 2]
