@@ -147,6 +147,58 @@ def test_tables_of_epochs_say_what_the_logs_say():
     assert told >= 12
 
 
+def two_seeds() -> list[dict[str, str]]:
+    """By row of the table, what the records of either chain say."""
+    logs, bundled = REPOSITORY / "docs" / "logs", REPOSITORY / "grefel_hf" / "checkpoints" / "grefel-small"
+    first = {name: json.loads((bundled / f"{name}.json").read_text()) for name in ("backbone", "evaluation")}
+    first["calibration"] = json.loads((bundled / "all_results.json").read_text())["calibration"]
+    first["whole"] = [json.loads((logs / "grefel-small.jsonl").read_text().splitlines()[-1])]
+    columns = []
+    for chain in (first, json.loads((logs / "second-seed.json").read_text())):
+        trunk, measured, kept_out = chain["backbone"], chain["evaluation"], chain["calibration"]["after"]
+        plain, (low, high) = measured["plain"], measured["summary"]["accuracy_interval"]
+        of_both = [
+            [part["accuracy"] for part in (parts["corrected"], parts["primary"])]
+            for parts in (chain["whole"][-1], plain)
+        ]
+        recalls = [plain[part]["macro_recall"] for part in ("corrected", "primary")]
+        columns.append(
+            {
+                "GReFEL whole": "{:.2%} ({:.2%})".format(*of_both[0]),
+                "trunk: mean of the first": f"{trunk['before']['average']['accuracy']:.2%}",
+                "trunk: mean of the second": f"{trunk['average']['accuracy']:.2%}",
+                "accuracy, corrected": "{:.2%} ({:.2%})".format(*of_both[1]),
+                "what chance": f"{low:.1%} to {high:.1%}",
+                "the same on the 2,932": f"{plain['without_duplicates']['corrected']['accuracy']:.2%}",
+                "with the mirrored face": f"{measured['mirror_averaged']['corrected']['accuracy']:.2%}",
+                "macro recall, corrected": "{:.3f} ({:.3f})".format(*recalls),
+                "macro F1": f"{plain['corrected']['macro_f1']:.3f}",
+                "Kullback": f"{measured['agreement']['corrected']['of_labelled']['kl_divergence']:.3f}",
+                "expected calibration": f"{plain['corrected']['expected_calibration_error']:.3f}",
+                "over all disturbances": f"{measured['robustness']['summary']['mean_accuracy']:.1%}",
+                "crops without a face": f"{measured['certainty']['rejection']['no_faces_answered']:.1%}",
+                "balancing": f"{measured['summary']['mended']}, {measured['summary']['spoilt']}",
+                "right on the 1,287": f"{kept_out['accuracy']:.1%}",
+                "macro recall on these": f"{kept_out['macro_recall']:.3f}",
+            }
+        )
+    return columns
+
+
+def test_the_table_of_two_seeds_says_what_their_records_say():
+    text = (REPOSITORY / "docs" / "results.md").read_text()
+    section = text.split("### The whole chain with another seed\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
+    columns = two_seeds()
+    assert len(rows) == len(columns[0])
+    for (name, *figures), begin in zip(rows, columns[0], strict=True):
+        assert name.strip().startswith(begin)
+        for figure, column in zip(figures, columns, strict=True):
+            assert re.sub(r"[ %]", "", figure) == re.sub(r"[ %]", "", column[begin]), begin
+    second = columns[1]["accuracy, corrected"]
+    assert f"another seed is right on {float(second[:5]):.1f} %" in (REPOSITORY / "README.md").read_text()
+
+
 def test_the_readme_is_short():
     text = (REPOSITORY / "README.md").read_text()
     assert len(text.split("---\n", 2)[2].splitlines()) <= 150
