@@ -4,7 +4,6 @@ After a tab is closed no pixel of its photo is in the server's memory, and in th
 The app runs with MALLOC_PERTURB_, which overwrites what is freed: what is found is held.
 """
 
-import re
 import time
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def test_no_pixel_stays_in_memory(app, astronaut_file):
         page = open_page(chromium, url)
         upload(page, astronaut_file)
         page.locator("#gf-photo-view img").wait_for()
-        source = page.locator("#gf-photo-view img").get_attribute("src")
-        marks = [re.sub(".*,", "", source)[start : start + 90].encode() for start in (3000, 6000, 9000)]
+        content = page.locator("#gf-photo-view img").get_attribute("src").partition(",")[2]
+        marks = [content[start : start + 90].encode() for start in (3000, 6000, 9000)]
         assert all(len(mark) == 90 for mark in marks)
         page.context.close()
     deadline = time.monotonic() + SECONDS
