@@ -105,5 +105,7 @@ def test_a_third_visitor_is_told_the_place_and_gets_it(chromium, address):
     tabs[2].locator(".gf-live-words").filter(has_text="you are number 1 in the queue").wait_for()
     stop_camera(tabs[0])
     tabs[2].locator("#gf-live-view .gf-head h2").wait_for()
+    for tab in tabs[1:]:
+        stop_camera(tab)
     for tab in tabs:
         tab.context.close()

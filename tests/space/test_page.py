@@ -426,6 +426,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_text_stands_out(chromium, addre
     assert len(set(tops)) == 1 and len(tops) == 5
     contrasts += tab.evaluate(CONTRASTS)
     assert [entry for entry in contrasts if entry["ratio"] < 4.5] == [], json.dumps(contrasts[:3])
+    stop_camera(tab)
     tab.context.close()
 
 
