@@ -218,11 +218,15 @@ class VideoDecoder:
 
 def upright_image(frame: Any, pixel_aspect: float = 1.0) -> Image.Image:
     """An av.VideoFrame as RGB picture: turned and mirrored as its display matrix says, pixels square."""
-    pixels = frame.to_ndarray(format="rgb24")  # (H, W, 3)
+    from av.sidedata.sidedata import SideDataContainer  # after import_av
+
+    # One thread: each frame would start its own, as many as there are processors.
+    pixels = frame.to_ndarray(format="rgb24", threads=1)  # (H, W, 3)
     if pixel_aspect != 1:
         size = (max(1, round(pixels.shape[1] * pixel_aspect)), pixels.shape[0])
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # Not frame.side_data: it and the frame would keep each other until the garbage collector comes, hundreds of them.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
     return Image.fromarray(np.ascontiguousarray(oriented(pixels, bytes(matrix))) if matrix else pixels)
 
 

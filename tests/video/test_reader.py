@@ -1,5 +1,7 @@
 """Frames of whatever people call a video: upright, at their own times, within limits."""
 
+import gc
+
 import av
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from PIL import Image
 from grefel_hf.faces.photos import decodable_formats
 from grefel_hf.video import analysis
 from grefel_hf.video.analysis import analyse_video, timelines
-from grefel_hf.video.decoder import VideoError, oriented
+from grefel_hf.video.decoder import VideoDecoder, VideoError, oriented
 from grefel_hf.video.reader import VideoReader
 from tests.helpers.video_clips import Counter, write_clip, write_sound
 
@@ -35,6 +37,29 @@ def test_all_eight_orientations_are_shown_as_players_do(tmp_path, rotation, hfli
     path = write_clip(tmp_path / "clip.mp4", [quadrants()] * 2, rotation=rotation, hflip=hflip)
     expected = np.rot90(COLOURS, rotation // 90)  # counter-clockwise
     assert np.array_equal(shown(path), expected[:, ::-1] if hflip else expected)
+
+
+def test_long_clips_are_read_to_their_end(tmp_path):
+    """Frames that are not given back would be over the limit of memory after a hundred."""
+    path = write_clip(tmp_path / "clip.mp4", [Image.new("RGB", (640, 480), "navy")] * 300)
+    with VideoReader(path, max_pixels=640 * 480) as video:
+        assert sum(frame.image().size == (640, 480) for frame in video.frames()) == 300
+        assert video.problem is None
+
+
+def test_frames_are_given_back_without_the_garbage_collector(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", [quadrants()] * 40, rotation=90)
+    decoder = VideoDecoder(path, max_pixels=10_000)
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in decoder.frames():
+            frame.image()
+        kept = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+        decoder.close()
+    assert kept < 5
 
 
 def test_display_matrices_by_hand():
