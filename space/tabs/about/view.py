@@ -67,9 +67,18 @@ def _by_part(evaluation: dict[str, Any], data_of: Callable[[dict[str, Any]], Any
 
 def _rows(evaluation: dict[str, Any]) -> list[tuple[str, list[dict[str, Any] | None]]]:
     """The single figures of both distributions, with their intervals where there are any."""
-    parts = [figure(evaluation, "plain", part) for part, _ in _PARTS]
-    rows = [(name, [_with_interval(part, key, show) for part in parts]) for key, name, show in _FIGURES]
+    plain = figure(evaluation, "plain")
+    distinct = figure(evaluation, "plain", "without_duplicates")
+    samples, total = figure(distinct, "corrected", "samples"), figure(plain, "corrected", "samples")
+    rows = _of_images(plain, "")
+    if samples and total and samples < total:
+        rows += _of_images(distinct, f", on the {samples:,} images that repeat no other one")
     return [(name, cells) for name, cells in rows if any(cells)]
+
+
+def _of_images(source: dict[str, Any] | None, which: str) -> list[tuple[str, list[dict[str, Any] | None]]]:
+    parts = [figure(source, part) for part, _ in _PARTS]
+    return [(name + which, [_with_interval(part, key, show) for part in parts]) for key, name, show in _FIGURES]
 
 
 def _with_interval(part: dict[str, Any] | None, key: str, show: Callable[[float], str]) -> dict[str, Any] | None:

@@ -56,9 +56,10 @@ def test_every_figure_is_said_with_its_interval():
 
 @pytest.mark.parametrize(("left", "told"), [(441, True), (500, False)])
 def test_accuracy_is_told_without_copies_where_there_are_some(left, told):
-    plain = {"without_duplicates": {"corrected": {"samples": left, "accuracy": 0.8512}}}
+    plain = {"without_duplicates": {"corrected": {"samples": left, "accuracy": 0.8512, "macro_recall": 0.5178}}}
     first = reliability_points({"summary": SUMMARY, "plain": plain})[0]
     assert ("on 85.1 % of the 441 images that repeat no earlier one" in first) == told
+    assert (f"macro recall is 0.518 instead of {SUMMARY['macro_recall']:.3f}." in first) == told
 
 
 def test_what_reliability_json_promises_and_keeps():

@@ -21,6 +21,17 @@ def test_what_was_measured_is_shown():
     assert_well_formed(html)
 
 
+@pytest.mark.parametrize("fewer", [0, 10])
+def test_figures_without_copies_stand_beside_the_others_where_there_are_copies(fewer):
+    plain = EVALUATION["plain"]
+    left = plain["corrected"]["samples"] - fewer
+    distinct = {part: {"samples": left, "accuracy": 0.712, "macro_recall": 0.634} for part in ("primary", "corrected")}
+    html = evaluation_view({**EVALUATION, "plain": {**plain, "without_duplicates": distinct}}, THREE)
+    assert html.count(f"on the {left:,} images that repeat no other one") == (2 if fewer else 0)
+    assert ("71.2" in html and "63.4" in html) == bool(fewer)
+    assert_well_formed(html)
+
+
 @pytest.mark.parametrize("missing", ["confusion", "reliability_bins", "accuracy", "recall_by_class", "intervals"])
 def test_what_was_not_measured_is_left_out(missing):
     part = {key: value for key, value in EVALUATION["plain"]["corrected"].items() if key != missing}
