@@ -53,7 +53,7 @@ def build_page(predictor: FacialExpressionPredictor, model: str | None = None) -
             with gr.Tab("Photo", id="photo"):
                 photo_tab = PhotoTab(photos, predictor.labels)
             with gr.Tab("Live", id="live"):
-                live_tab(LiveHandlers(predictor))
+                live_tab(page, LiveHandlers(predictor))
             with gr.Tab("Video", id="video"):
                 video_tab(videos, predictor.labels)
             with gr.Tab("Many photos", id="many"):

@@ -1,4 +1,5 @@
-// Words on a photo cover neither each other nor another face: one that would goes below its own, or is left to its number.
+// Words on a photo, or over the camera's picture, cover neither each other nor another face: one that would goes below
+// its own, or is left to its number.
 (() => {
   const NUMBER = 20; // pixels, the width of a number alone
   const EDGE = 5; // pixels of a face that may be covered
@@ -17,6 +18,7 @@
   const makeRoom = (photo) => {
     const boxes = [...photo.querySelectorAll(".gf-box")];
     for (const box of boxes) box.removeAttribute("data-place");
+    if (boxes.length < 2) return;
     const stage = photo.closest(".gf-stage").getBoundingClientRect();
     // All is measured before anything changes.
     const faces = boxes.map((box) => {
@@ -40,7 +42,7 @@
 
   const sizes = new ResizeObserver((photos) => photos.forEach(({ target }) => makeRoom(target)));
   const look = () => {
-    for (const photo of document.querySelectorAll(".gf-photo:has(.gf-box)")) {
+    for (const photo of document.querySelectorAll(":is(.gf-photo, .gf-live-boxes):has(.gf-box)")) {
       sizes.observe(photo); // which a photo that is observed already does not mind
       makeRoom(photo);
     }

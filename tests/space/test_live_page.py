@@ -2,6 +2,7 @@
 
 import pytest
 
+from space.tabs.live.seats import SILENT_SECONDS
 from tests.helpers.page_driver import NO_BROWSER, open_page, open_tab, start_camera, stop_camera
 
 pytestmark = NO_BROWSER
@@ -96,7 +97,22 @@ def test_a_camera_that_cannot_be_had_is_told_in_place(page, name, reason):
     assert page.locator(".toast-body").count() == 0
 
 
-def test_a_third_visitor_is_told_the_place_and_gets_it(chromium, address):
+def test_words_of_two_faces_make_room(live):
+    boxes = live.locator(".gf-live-boxes")
+    stop_camera(live)
+    place = "position:absolute;top:40%;width:5%;height:20%"
+    faces = [
+        f'<div class="gf-box" style="{place};left:{left}%"><span>{number} <i>anger</i></span></div>'
+        for number, left in ((1, 10), (2, 16))
+    ]
+    boxes.evaluate("(boxes, faces) => { boxes.innerHTML = faces.join(''); }", faces)
+    live.locator(".gf-live-boxes .gf-box[data-place]").nth(1).wait_for(state="attached")
+    one, other = (label.bounding_box() for label in live.locator(".gf-live-boxes .gf-box > span").all())
+    beside = one["x"] + one["width"] <= other["x"]
+    assert beside or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+
+
+def test_a_third_visitor_is_told_the_place_and_gets_it_when_one_stops_or_closes_the_page(chromium, address):
     tabs = [open_page(chromium, address) for _ in range(3)]
     for tab in tabs:
         open_tab(tab, "Live")
@@ -105,7 +121,17 @@ def test_a_third_visitor_is_told_the_place_and_gets_it(chromium, address):
     tabs[2].locator(".gf-live-words").filter(has_text="you are number 1 in the queue").wait_for()
     stop_camera(tabs[0])
     tabs[2].locator("#gf-live-view .gf-head h2").wait_for()
-    for tab in tabs[1:]:
+    words = tabs[0].locator(".gf-live-words")
+    start_camera(tabs[0])  # who comes again waits, without the boxes of before
+    words.filter(has_text="you are number 1 in the queue").wait_for()
+    tabs[0].wait_for_timeout(500)
+    assert tabs[0].locator("#gf-camera .gf-box").count() == 0 and "in the queue" in words.inner_text()
+    stop_camera(tabs[0])
+    tabs[0].locator("#gf-live-view .gf-live-empty").wait_for()
+    start_camera(tabs[0])
+    words.filter(has_text="you are number 1 in the queue").wait_for()
+    tabs[1].context.close()  # noticed sooner than silence is
+    tabs[0].locator("#gf-live-view .gf-head h2").wait_for(timeout=1000 * SILENT_SECONDS / 2)
+    for tab in (tabs[0], tabs[2]):
         stop_camera(tab)
-    for tab in tabs:
         tab.context.close()

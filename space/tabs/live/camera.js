@@ -95,12 +95,15 @@ const draw = (faces) =>
   }));
 
 const receive = (answer) => {
-  if (!stream || !answer || answer.dataset.answer === received) return;
+  if (!answer || answer.dataset.answer === received) return;
   received = answer.dataset.answer;
+  if (!stream) return; // came after the stop
   const { live, boxes: faces, place } = answer.dataset;
   if (live === "ended") return stop(answer.textContent.trim());
   if (live === "waiting" && place !== "0") {
     say(answer.textContent.trim());
+    boxes.replaceChildren();
+    ends = 0;
     return setTimeout(() => stream && send({}), WAIT);
   }
   if (!ends) {

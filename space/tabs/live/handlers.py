@@ -15,7 +15,7 @@ from ...figures import right
 from ...frames import decode_frame
 from ...hardware import TURN, on_gpu
 from .seats import Seats
-from .view import ended_view, frame_view, problem_view, waiting_view
+from .view import empty_view, ended_view, frame_view, problem_view, waiting_view
 
 SECONDS_SHOWN = 20.0
 
@@ -57,8 +57,7 @@ class LiveHandlers:
             The view, and what is remembered now.
         """
         if data.get("stop"):
-            self._seats.leave(visitor)
-            return "", None
+            return empty_view() if self.leave(visitor) else "", None
         place = self._seats.ask(visitor)
         if place is None:
             return ended_view(), None
@@ -73,6 +72,10 @@ class LiveHandlers:
         view, memory = self._frame(image, memory or Memory())
         # Of whoever stopped while their frame was under way nothing is remembered.
         return view, memory if self._seats.heard(visitor) else None
+
+    def leave(self, visitor: str) -> bool:
+        """Who stops, or closes the page, gives their seat back. True where they were still waiting for one."""
+        return self._seats.leave(visitor)
 
     def _frame(self, image: Image.Image, memory: Memory) -> tuple[str, Memory]:
         with TURN:

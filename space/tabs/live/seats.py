@@ -53,7 +53,8 @@ class Seats:
                 visitor.asked = self._clock()
             return visitor is not None
 
-    def leave(self, name: str) -> None:
-        """The visitor has stopped: the next one may have the seat."""
+    def leave(self, name: str) -> bool:
+        """The visitor has stopped: the next one may have the seat. True where they were still waiting for one."""
         with self._lock:
-            self._visitors.pop(name, None)
+            visitor = self._visitors.pop(name, None)
+            return visitor is not None and visitor.seated is None

@@ -8,25 +8,30 @@ from ...limits import LIVE_VISITORS
 from ...rendering import html, render
 from ...uploads import PRIVATE
 from .handlers import LiveHandlers, Memory
+from .view import empty_view
 
 SCRIPT = Path(__file__).with_name("camera.js")
 FORGET_SECONDS = 300
 WAITING_AT_ONCE = 30  # asking for one's place costs nothing
 
 
-def live_tab(handlers: LiveHandlers) -> None:
-    """Make the tab's parts and events inside the Blocks context that is open."""
+def live_tab(page: gr.Blocks, handlers: LiveHandlers) -> None:
+    """Make the tab's parts and events inside the context of the page, which is open."""
     memory = gr.State(None, time_to_live=FORGET_SECONDS)
     with gr.Row(elem_classes="gf-columns"):
         with gr.Column(scale=5, min_width=320):
             camera = html(render("live/camera"), "gf-camera", script=SCRIPT.read_text(encoding="utf-8"))
         with gr.Column(scale=7, min_width=320):
-            view = html(render("live/empty"), "gf-live-view")
+            view = html(empty_view(), "gf-live-view")
 
     def answer(kept: Memory | None, event: gr.EventData, request: gr.Request) -> tuple:
         found, kept = handlers.answer(request.session_hash or "", event._data or {}, kept)
         return found or gr.skip(), kept
 
+    def leave(request: gr.Request) -> None:
+        handlers.leave(request.session_hash or "")
+
+    page.unload(leave)
     camera.submit(
         answer,
         memory,

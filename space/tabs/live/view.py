@@ -50,6 +50,11 @@ def frame_view(
     )
 
 
+def empty_view() -> str:
+    """Before anything was seen."""
+    return render("live/empty")
+
+
 def waiting_view(place: int) -> str:
     """
     While others are at the camera.

@@ -51,6 +51,16 @@ def test_who_stops_while_a_frame_is_under_way_keeps_no_seat_and_nothing_remember
         assert 'data-place="0"' in view
 
 
+def test_who_stops_waiting_no_longer_reads_of_a_queue(predictor):
+    handlers = LiveHandlers(predictor)
+    view = [handlers.answer(visitor, {}, None)[0] for visitor in ("first", "second", "third")][-1]
+    assert "you are number 1 in the queue" in view
+    assert handlers.answer("second", {"stop": True}, None) == ("", None)  # what was seen stays to be read
+    assert handlers.answer("fourth", {}, None)[0].count("number 1 in the queue") == 1
+    view, _ = handlers.answer("fourth", {"stop": True}, None)
+    assert "Start the camera" in view and "queue" not in view
+
+
 def test_each_person_has_a_timeline_and_keeps_their_number(tiny_checkpoint, astronaut):
     handlers = LiveHandlers(FacialExpressionPredictor.from_pretrained(str(tiny_checkpoint), detector="hog"))
     both = Image.new("RGB", (1024, 512))

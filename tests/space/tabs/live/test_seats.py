@@ -15,8 +15,9 @@ def test_visitors_wait_in_the_order_in_which_they_came():
     seats = Seats(Clock())
     assert LIVE_VISITORS == 2
     assert [seats.ask(name) for name in "abcd"] == [0, 0, 1, 2]
-    seats.leave("a")
+    assert not seats.leave("a")
     assert [seats.ask(name) for name in "dcb"] == [1, 0, 0]
+    assert seats.leave("d") and not seats.leave("d")  # was waiting
 
 
 def test_a_turn_ends_and_the_visitor_queues_again():
