@@ -74,7 +74,8 @@ class FacialExpressionPredictor:
         answer_only: give no label either where the expected accuracy is below this share, of 1.
 
     Raises:
-        ValueError: `answer_only` is no share, or there is no `reliability` for it; or both are asked for.
+        ValueError: `answer_only` is no share, or there is no `reliability` for it; or both are asked for; or
+            `batch_size` is below 1.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class FacialExpressionPredictor:
         answer_all: bool = False,
         answer_only: float | None = None,
     ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}: it is a number of faces, 1 at least")
         if answer_only is not None:
             _check_answer_only(answer_only, answer_all, reliability)
         self._model = model and model.eval()

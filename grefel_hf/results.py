@@ -123,7 +123,9 @@ class FacePrediction:
         return self.reliability.expected_accuracy(self.top_label, confidence, self.answerability)
 
     def distribution(self, name: str) -> dict[str, float] | None:
-        """One of `PARTS` by class name; None where the model has no such part."""
+        """One of `PARTS` by class name; None where the model has no such part. Raises ValueError for other names."""
+        if name not in PARTS:
+            raise ValueError(f"{name!r} is no distribution: choose one of {', '.join(PARTS)}")
         values = getattr(self, name)
         return None if values is None else dict(zip(self.labels, values.tolist()))
 
@@ -131,7 +133,7 @@ class FacePrediction:
         """The most similar anchors as (class name, anchor number from 0, similarity), best first; [] without any."""
         if self.anchor_similarities is None:
             return []
-        order = np.argsort(self.anchor_similarities, axis=None)[::-1][:count]
+        order = np.argsort(self.anchor_similarities, axis=None)[::-1][: max(0, count)]
         rows, columns = np.unravel_index(order, self.anchor_similarities.shape)
         return [(self.labels[r], int(c), float(self.anchor_similarities[r, c])) for r, c in zip(rows, columns)]
 

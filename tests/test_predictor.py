@@ -196,6 +196,15 @@ def test_loading_takes_what_transformers_takes(tiny_checkpoint, tmp_path, capfd)
         FacialExpressionPredictor.from_pretrained(tiny_checkpoint, device="nowhere")
 
 
+def test_what_cannot_be_asked_for_is_refused_in_a_sentence(predictor, result):
+    face = result.faces[0]
+    with pytest.raises(ValueError, match="'label' is no distribution: choose one of primary, geometric"):
+        face.distribution("label")
+    assert face.nearest_anchors(-1) == [] and len(face.nearest_anchors(2)) == 2
+    with pytest.raises(ValueError, match="batch_size 0: it is a number of faces"):
+        FacialExpressionPredictor(predictor.model, predictor.processor, NoDetector(), batch_size=0)
+
+
 def test_results_have_a_short_repr(predictor, astronaut):
     result = predictor(astronaut)
     assert len(repr(result)) < 200 and f"label={result.faces[0].label!r}" in repr(result)

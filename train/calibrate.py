@@ -176,7 +176,13 @@ def main(args: argparse.Namespace):
     found = {name: value[clear] for name, value in found.items()}
     labels = found["labels"].argmax(-1)
     temperature = 1.0 if model.anchors is None else torch.as_tensor(model.anchors.temperature).detach()
-    scales, unbiased = fit_scales(found, temperature), torch.zeros(model.num_labels)
+    unbiased = torch.zeros(model.num_labels)
+    if (scaled(found, temperature, torch.ones(3), unbiased).argmax(-1) == labels).all():
+        sys.exit(
+            f"Cannot calibrate {args.model}: it is right on all {len(labels)} images that were kept out, which do not "
+            "say how sure it may be. Train again with a larger --calibration_fraction."
+        )
+    scales = fit_scales(found, temperature)
     biases = rare_class_biases(class_ids(splits.train), model.num_labels, args.least_class_share)
     report = {"samples": len(labels), "scales": dict(zip(BRANCHES, scales.tolist()))}
     stages = {"before": (torch.ones(3), unbiased), "scaled": (scales, unbiased), "after": (scales, biases)}

@@ -250,6 +250,12 @@ def main(args: argparse.Namespace):
     try:
         reliability, measured = fit(args)
         measured = rounded(measured)
+        if measured["kept_out_faces"] < LEAST_ANSWERS:
+            print(
+                f"Note: {measured['kept_out_faces']} faces say little of how often such answers are right; see "
+                "expected_accuracy_interval, or train again with a larger --calibration_fraction.",
+                file=sys.stderr,
+            )
         write_reliability(args.model, reliability, measured)
     except (OSError, ValueError) as error:
         sys.exit(f"Cannot fit the reliability of {args.model}: {error}")

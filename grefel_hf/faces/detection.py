@@ -53,13 +53,15 @@ def create_detector(name: str = "auto", *, min_score: float | None = None, min_f
         min_face: least side of a face's box in pixels: the root of its area.
 
     Raises:
-        ValueError: another name, or a side that is no number from 0 up.
+        ValueError: another name, a side that is no number from 0 up, or a score that is none from 0 to 1.
         DetectorUnavailableError: a library or the weights are missing; GREFEL_YUNET names no file.
     """
     if name not in DETECTORS:
         raise ValueError(f"unknown face detector {name!r}: choose one of {', '.join(DETECTORS)}")
     if not min_face >= 0:
         raise ValueError(f"min_face {min_face}: the least side of a face is 0 pixels or more")
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise ValueError(f"min_score {min_score}: the least score of a face is between 0 and 1")
     if name == "none":
         return NoDetector()
     if name == "hog":

@@ -34,22 +34,23 @@ def create_network(
     Args:
         runtime: "torch"; "compile" (torch.compile, which needs a C++ compiler and about a minute for the first batch);
             "onnx" (ONNX Runtime on the CPU, exported once and then cached); a file that
-            `python -m grefel_hf.export_onnx` wrote for this model; or "auto": on a CPU "onnx" where onnxruntime is
-            installed, else "torch".
+            `python -m grefel_hf.export_onnx` wrote for this model; or "auto": "onnx" for a model in float32 on a CPU
+            where onnxruntime is installed, else "torch".
         digest: of the checkpoint that the model is, unchanged (see `checkpoint_digest`): its graph is kept under it,
             for `kept_network` to find without the model; None for one of the model's tensors.
 
     Raises:
-        ValueError: another runtime, one that does not run on the model's device, or a file of another model.
+        ValueError: another runtime, one that does not run on the model's device or in its precision, or a file of
+            another model.
         OnnxUnavailableError: onnxruntime is not installed.
         GraphMismatchError: "onnx" does not compute what the model does.
     """
     from .cache import cached_network
     from .torch_network import TorchNetwork, compiled_network
 
-    on_cpu = model.device.type == "cpu"
+    on_cpu, is_whole = model.device.type == "cpu", str(model.dtype) == "torch.float32"
     if runtime == "auto":
-        return (on_cpu and _fastest_network(model, digest)) or TorchNetwork(model)
+        return (on_cpu and is_whole and _fastest_network(model, digest)) or TorchNetwork(model)
     if runtime == "torch":
         return TorchNetwork(model)
     if runtime == "compile":
@@ -58,6 +59,8 @@ def create_network(
         raise ValueError(f"unknown runtime {str(runtime)!r}: choose one of {', '.join(RUNTIMES)}, or an .onnx file")
     if not on_cpu:
         raise ValueError(f"ONNX Runtime runs on the CPU here, and the model is on {model.device}: use runtime='torch'")
+    if not is_whole:
+        raise ValueError(f"ONNX Runtime computes in float32, and the model has {model.dtype}: use runtime='torch'")
     return cached_network(model, digest) if runtime == "onnx" else _network_of_file(model, Path(runtime))
 
 

@@ -89,6 +89,12 @@ def test_create_detector_by_name():
         create_detector("haar")
 
 
+@pytest.mark.parametrize("limits", [{"min_score": 2}, {"min_score": -0.1}, {"min_face": -1}])
+def test_impossible_limits_are_refused(limits):
+    with pytest.raises(ValueError, match="min_"):
+        create_detector("none", **limits)
+
+
 def test_auto_without_weights_takes_hog_and_says_so_once(offline, caplog):
     with caplog.at_level(logging.INFO, logger="grefel_hf"):
         assert [create_detector("auto").name for _ in range(2)] == ["hog", "hog"]

@@ -68,6 +68,13 @@ def test_other_devices_run_torch(tiny_model):
         create_network(model, "onnx")
 
 
+def test_half_precision_runs_torch(tiny_model, caplog):
+    model = tiny_model.half()
+    assert isinstance(create_network(model), TorchNetwork) and caplog.text == ""
+    with pytest.raises(ValueError, match="float32, and the model has torch.float16: use runtime='torch'"):
+        create_network(model, "onnx")
+
+
 def test_unknown_runtimes_and_missing_files_are_refused(tiny_model, tmp_path):
     with pytest.raises(ValueError, match="choose one of auto, torch, compile, onnx"):
         create_network(tiny_model, "tensorrt")

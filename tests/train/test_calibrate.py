@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
+import calibrate
 from calibrate import change_branches, fit_scales, main, parse_args, rare_class_biases, run_network, scaled
 from grefel_hf import GReFELForImageClassification, GReFELImageProcessor
 from tests.helpers.launch import run
@@ -65,7 +66,7 @@ def test_biases_bring_the_shares_of_rare_classes_up_to_the_floor():
     assert torch.allclose(prior * biases[:3].exp(), torch.tensor([0.9, 0.096, 0.05]))
 
 
-def test_the_script_refuses_in_words_and_a_second_floor(tmp_path):
+def test_the_script_refuses_in_words_and_a_second_floor(tmp_path, monkeypatch):
     model = GReFELForImageClassification(tiny_config())
     model.save_pretrained(tmp_path / "model")
     GReFELImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "model")
@@ -99,5 +100,9 @@ def test_the_script_refuses_in_words_and_a_second_floor(tmp_path):
     third = ["--model", tmp_path / "out", "--output_dir", tmp_path / "third"]
     assert "a least share already" in refusal(*third)
     assert not (tmp_path / "third").exists() and (tmp_path / "out/model.safetensors").read_bytes() == weights
+    right = torch.eye(3)[torch.arange(8) % 3]  # scales of any size would be better still
+    monkeypatch.setattr(calibrate, "run_network", lambda *_: {"primary": right.log_softmax(-1), "labels": right})
+    assert "right on all 8 images" in refusal("--output_dir", tmp_path / "third")
+    assert not (tmp_path / "third").exists()
     calibrated = GReFELForImageClassification.from_pretrained(tmp_path / "out")
     assert not torch.equal(calibrated.primary_head.output.weight, model.primary_head.output.weight)

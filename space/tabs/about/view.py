@@ -26,8 +26,9 @@ def about_view(evaluation: dict[str, Any], labels: tuple[str, ...], name: str | 
     Args:
         name: public name of a model other than the bundled one.
     """
+    loaded = name if name and "/" in name else f"path/to/{name}"  # visitors know a folder by its name only
     examples = [
-        ("In Python", PYTHON.format(model=repr(name) if name else "")),
+        ("In Python", PYTHON.format(model=repr(loaded) if name else "")),
         ("With gradio_client", CLIENT.format(address=ADDRESS)),
         ("With curl", CURL.format(address=ADDRESS)),
         ("For assistants (MCP)", MCP.format(address=ADDRESS)),

@@ -47,7 +47,7 @@ def photo_view(image: Image.Image, photo: PhotoPrediction) -> str:
 def faces_view(photo: PhotoPrediction, unsure: Coverage | None = None) -> str:
     """A panel for each face: the answer first, then how it came about. `unsure`: see `caution`."""
     if not photo.faces:
-        return render("photo/no_face")
+        return render("photo/no_face", detector=photo.detector)
     count = len(photo.faces)
     panels = [
         render("photo/face", number=number, count=count, map=anchor_map(photo.faces, number), **_panel(face, unsure))

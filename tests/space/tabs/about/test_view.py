@@ -68,3 +68,5 @@ def test_a_model_without_an_evaluation_is_said_not_to_be_measured():
     html = about_view({}, THREE, "somebody/model")
     assert "Not measured: no evaluation comes with this model" in html and "the model somebody/model" in html
     assert "Not measured" not in about_view(EVALUATION, THREE, "somebody/model")
+    assert "from_pretrained(&#39;somebody/model&#39;)" in html
+    assert "from_pretrained(&#39;path/to/mine&#39;)" in about_view({}, THREE, "mine")

@@ -137,6 +137,8 @@ def test_no_face_is_a_friendly_state():
     html = faces_view(photo())
     assert "No face found in this photo" in html
     assert_well_formed(html)
+    assert "80 pixels" in faces_view(replace(photo(), detector="hog"))
+    assert "20 pixels" in faces_view(replace(photo(), detector="yunet"))
 
 
 def test_a_model_without_balancing_shows_one_distribution():
