@@ -64,7 +64,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=MAX_PIXELS / 1e6,
         metavar="N",
-        help="refuse photos that would take more memory than so many megapixels (default: %(default)g)",
+        help="photos that would take more memory than so many megapixels are read smaller or refused (default: "
+        "%(default)g)",
     )
     parser.add_argument(
         "--runtime",

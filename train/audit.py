@@ -53,6 +53,7 @@ from accelerate import Accelerator
 from grefel_hf import DetectorUnavailableError
 from grefel_hf.hub import checkpoint_folder
 from grefel_hf.loading import load_checkpoint
+from grefel_hf.plurals import counted
 from grefel_hf.reliability import load_reliability
 from grefel_train.audit.decisions import read_decisions, write_labels
 from grefel_train.audit.duplicates import Pair, find_pairs, groups_of
@@ -104,8 +105,8 @@ def main(args: argparse.Namespace):
     except (OSError, ValueError, DetectorUnavailableError) as error:
         sys.exit(f"Cannot audit: {error}")
     print(
-        f"{len(images.labels)} images: {len(suspects)} to look at, {len(pairs)} pairs that show one picture; open "
-        f"{args.output_dir / 'audit.html'}."
+        f"{counted(len(images.labels), 'image')}: {len(suspects):,} to look at, {counted(len(pairs), 'pair')} of one "
+        f"picture; open {args.output_dir / 'audit.html'}."
     )
 
 
