@@ -36,7 +36,7 @@ def load_kept_out(args: argparse.Namespace, label_names: Sequence[str]) -> FaceD
     data = load_face_data(args, splits=("train",), label_map=args.label_map)
     if data.calibration is None:
         raise ValueError(
-            "--calibration_fraction must be that of the training run, and not 0: of a run without one, train again with it."
+            "--calibration_fraction must be that of the training run, and not 0: after a run without one, train again."
         )
     results = run_record(args.model)
     check_kept_out(data.calibration, results, args.calibration_fraction)
