@@ -165,7 +165,7 @@ class VideoReader:
             if error.is_late:
                 text = f"{self.path} takes more than {self._seconds:g} s for a frame: scale it down"
             else:
-                text = f"{self.path} made its decoder fail: convert it to MP4"
+                text = f"{self.path} made its decoder fail: copy or download it again, or convert it to H.264 in MP4"
             raise VideoError(text) from None
 
     def _start(self, what: str) -> LimitedProcess:
