@@ -54,6 +54,9 @@ def test_words_stand_over_the_moving_picture_and_stop_means_stop(live):
         ".map(place => document.querySelector(place).getBoundingClientRect().toJSON())"
     )
     assert picture["left"] < edges["left"] and edges["right"] < picture["right"]
+    assert live.locator("#gf-camera .gf-box .gf-leftwards").count() == 0
+    live.add_style_tag(content=".gf-live-boxes { right: 80% !important; }")  # as narrow as that words would leave it
+    live.locator("#gf-camera .gf-box .gf-leftwards").wait_for()
     assert live.locator("#gf-camera .gf-button").inner_text() == "Stop the camera"
     stop_camera(live)
     assert words(live) == "The camera is off." and live.locator("#gf-camera .gf-box").count() == 0

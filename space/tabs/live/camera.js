@@ -79,7 +79,7 @@ const start = async () => {
   send({}); // asks for a seat
 };
 
-const draw = (faces) =>
+const draw = (faces) => {
   boxes.replaceChildren(...faces.map((face) => {
     const box = document.createElement("div");
     box.className = "gf-box";
@@ -93,6 +93,13 @@ const draw = (faces) =>
     box.append(label);
     return box;
   }));
+  const stage = boxes.getBoundingClientRect(); // which the words do not leave
+  for (const label of boxes.querySelectorAll("span")) {
+    const { top, right } = label.getBoundingClientRect();
+    label.classList.toggle("gf-inside", top < stage.top);
+    label.classList.toggle("gf-leftwards", right > stage.right);
+  }
+};
 
 const receive = (answer) => {
   if (!answer || answer.dataset.answer === received) return;
