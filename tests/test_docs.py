@@ -147,6 +147,11 @@ def test_tables_of_epochs_say_what_the_logs_say():
     assert told >= 12
 
 
+def of_both(parts: dict[str, dict[str, float]], name: str, form: str) -> str:
+    """A figure of the corrected distribution, and in brackets that of the primary one."""
+    return f"{parts['corrected'][name]:{form}} ({parts['primary'][name]:{form}})"
+
+
 def two_seeds() -> list[dict[str, str]]:
     """By row of the table, what the records of either chain say."""
     logs, bundled = REPOSITORY / "docs" / "logs", REPOSITORY / "grefel_hf" / "checkpoints" / "grefel-small"
@@ -157,25 +162,18 @@ def two_seeds() -> list[dict[str, str]]:
     for chain in (first, json.loads((logs / "second-seed.json").read_text())):
         trunk, measured, kept_out = chain["backbone"], chain["evaluation"], chain["calibration"]["after"]
         plain, (low, high) = measured["plain"], measured["summary"]["accuracy_interval"]
-        of_both = [
-            [part["accuracy"] for part in (parts["corrected"], parts["primary"])]
-            for parts in (chain["whole"][-1], plain)
-        ]
-        recalls, distinct = (
-            [source[part]["macro_recall"] for part in ("corrected", "primary")]
-            for source in (plain, plain["without_duplicates"])
-        )
+        distinct = plain["without_duplicates"]
         columns.append(
             {
-                "GReFEL whole": "{:.2%} ({:.2%})".format(*of_both[0]),
+                "GReFEL whole": of_both(chain["whole"][-1], "accuracy", ".2%"),
                 "trunk: mean of the first": f"{trunk['before']['average']['accuracy']:.2%}",
                 "trunk: mean of the second": f"{trunk['average']['accuracy']:.2%}",
-                "accuracy, corrected": "{:.2%} ({:.2%})".format(*of_both[1]),
+                "accuracy, corrected": of_both(plain, "accuracy", ".2%"),
                 "what chance": f"{low:.1%} to {high:.1%}",
-                "the same on the 2,932": f"{plain['without_duplicates']['corrected']['accuracy']:.2%}",
+                "the same on the 2,932": f"{distinct['corrected']['accuracy']:.2%}",
                 "with the mirrored face": f"{measured['mirror_averaged']['corrected']['accuracy']:.2%}",
-                "macro recall, corrected": "{:.3f} ({:.3f})".format(*recalls),
-                "macro recall on the 2,932": "{:.3f} ({:.3f})".format(*distinct),
+                "macro recall, corrected": of_both(plain, "macro_recall", ".3f"),
+                "macro recall on the 2,932": of_both(distinct, "macro_recall", ".3f"),
                 "macro F1": f"{plain['corrected']['macro_f1']:.3f}",
                 "Kullback": f"{measured['agreement']['corrected']['of_labelled']['kl_divergence']:.3f}",
                 "expected calibration": f"{plain['corrected']['expected_calibration_error']:.3f}",

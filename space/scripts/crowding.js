@@ -44,7 +44,7 @@
   const look = () => {
     for (const photo of document.querySelectorAll(":is(.gf-photo, .gf-live-boxes):has(.gf-box)")) {
       sizes.observe(photo); // which a photo that is observed already does not mind
-      makeRoom(photo);
+      if (photo.checkVisibility()) makeRoom(photo); // else once it is seen, which changes its size
     }
   };
   new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-pressed"] });

@@ -94,11 +94,11 @@ const draw = (faces) => {
     return box;
   }));
   const stage = boxes.getBoundingClientRect(); // which the words do not leave
-  for (const label of boxes.querySelectorAll("span")) {
-    const { top, right } = label.getBoundingClientRect();
-    label.classList.toggle("gf-inside", top < stage.top);
-    label.classList.toggle("gf-leftwards", right > stage.right);
-  }
+  const labels = [...boxes.querySelectorAll("span")], edges = labels.map((label) => label.getBoundingClientRect());
+  labels.forEach((label, index) => {
+    label.classList.toggle("gf-inside", edges[index].top < stage.top);
+    label.classList.toggle("gf-leftwards", edges[index].right > stage.right);
+  });
 };
 
 const receive = (answer) => {
